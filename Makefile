@@ -1,0 +1,47 @@
+# Two commands do everything on a machine with Python 3.11+ and make: `make run`, `make test`.
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help run test ui dbt lint lock env
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+# The stamp carries what was installed: a changed lock or pyproject installs again, nothing else does.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Customer Pulse needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+env: $(READY)  ## create the environment
+
+run: $(READY)  ## refresh everything into data/ and print the summary
+	@$(BIN)/pulse run
+
+ui: $(READY)  ## open the Dagster UI on http://127.0.0.1:3000
+	@$(BIN)/pulse ui
+
+dbt: $(READY)  ## raw if absent, then plain `dbt build`, then publish
+	@$(BIN)/pulse raw --if-absent
+	@cd dbt_project && ../$(BIN)/dbt build
+	@$(BIN)/pulse publish
+
+test: $(READY)  ## the tests, under 10 minutes on 2 cores
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff, mypy, sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@cd dbt_project && ../$(BIN)/sqlfluff lint --disable-progress-bar .
+
+lock: $(READY)  ## compile requirements.txt anew (needs uv)
+	@uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-annotate --no-emit-index-url \
+		--python-version 3.11 --extra dev --custom-compile-command 'make lock' pyproject.toml -o requirements.txt

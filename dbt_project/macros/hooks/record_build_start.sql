@@ -1,0 +1,19 @@
+{#
+  Notes in meta.builds that a dbt invocation has begun to change the warehouse. Publishing is refused until the same
+  invocation is noted as finished, so that a killed build is never published.
+#}
+{% macro record_build_start() -%}
+    {%- if execute and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
+        create schema if not exists meta;
+        create table if not exists meta.builds (
+            invocation_id varchar, resource varchar, status varchar, refresh bigint, recorded_at timestamp
+        );
+        create table if not exists meta.check_results (
+            check_name varchar, asset varchar, severity varchar, status varchar, failures bigint, message varchar,
+            refresh bigint, recorded_at timestamp
+        );
+        insert into meta.builds values (
+            '{{ invocation_id }}', 'dbt', 'started', null, cast('{{ modules.datetime.datetime.utcnow() }}' as timestamp)
+        );
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,8 @@
+{# A date some whole days later (earlier when negative). #}
+{% macro add_days(day, days) -%}
+    {{ return(adapter.dispatch('add_days')(day, days)) }}
+{%- endmacro %}
+
+{% macro duckdb__add_days(day, days) -%}
+    (cast({{ day }} as date) + cast({{ days }} as integer))
+{%- endmacro %}

@@ -1,0 +1,8 @@
+{# A date some whole calendar months later (earlier when negative). #}
+{% macro add_months(day, months) -%}
+    {{ return(adapter.dispatch('add_months')(day, months)) }}
+{%- endmacro %}
+
+{% macro duckdb__add_months(day, months) -%}
+    cast(cast({{ day }} as date) + to_months(cast({{ months }} as integer)) as date)
+{%- endmacro %}

@@ -1,0 +1,8 @@
+{# Minutes from one timestamp to a later one, a double with fractions. #}
+{% macro minutes_between(first_moment, second_moment) -%}
+    {{ return(adapter.dispatch('minutes_between')(first_moment, second_moment)) }}
+{%- endmacro %}
+
+{% macro duckdb__minutes_between(first_moment, second_moment) -%}
+    round((epoch_us({{ second_moment }}) - epoch_us({{ first_moment }})) / 60000000.0, 4)
+{%- endmacro %}

@@ -1,0 +1,61 @@
+-- What sales up to each cutoff say of each customer who had ordered by then.
+with
+    cutoffs as (
+        select cutoff_date from {{ ref('int_cutoffs__listed') }}
+    ),
+
+    lines as (
+        select * from {{ ref('int_sales__classified') }} where customer_id is not null
+    ),
+
+    ordered as (
+        select
+            lines.customer_id,
+            cutoffs.cutoff_date,
+            count(distinct lines.order_id) as order_count,
+            count(distinct lines.sold_on) as order_day_count,
+            min(lines.sold_on) as first_order_on,
+            max(lines.sold_on) as last_order_on,
+            count(distinct case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -30) }} then lines.order_id end)
+                as orders_30d,
+            count(distinct case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -90) }} then lines.order_id end)
+                as orders_90d,
+            count(distinct case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -180) }} then lines.order_id end)
+                as orders_180d,
+            count(distinct case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -365) }} then lines.order_id end)
+                as orders_365d,
+            sum(lines.gross_revenue) as gross_revenue,
+            sum(case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -90) }} then lines.gross_revenue else 0 end)
+                as gross_revenue_90d,
+            max(lines.gross_revenue) as largest_line_revenue,
+            sum(coalesce(lines.quantity, 1)) as unit_count,
+            count(distinct lines.product_id) as product_count,
+            count(distinct lines.category) as category_count,
+            sum(case when lines.discount_rate > 0 then 1 else 0 end) as discounted_line_count,
+            count(*) as line_count
+        from lines
+        inner join cutoffs on lines.sold_on <= cutoffs.cutoff_date
+        where lines.is_order_line
+        group by lines.customer_id, cutoffs.cutoff_date
+    ),
+
+    returned as (
+        select
+            lines.customer_id,
+            cutoffs.cutoff_date,
+            count(*) as returned_line_count,
+            sum(lines.returned_revenue) as returned_revenue
+        from lines
+        inner join cutoffs on lines.returned_on <= cutoffs.cutoff_date
+        group by lines.customer_id, cutoffs.cutoff_date
+    )
+
+select
+    ordered.*,
+    coalesce(returned.returned_line_count, 0) as returned_line_count,
+    coalesce(returned.returned_revenue, 0) as returned_revenue
+from ordered
+left join returned
+    on
+        ordered.customer_id = returned.customer_id
+        and ordered.cutoff_date = returned.cutoff_date

@@ -1,0 +1,101 @@
+-- One row a customer and cutoff, from events at or before the cutoff only; labels look beyond it.
+{% set horizons = [30, 90, 180] %}
+with
+    sales as (
+        select * from {{ ref('int_features__sales') }}
+    ),
+
+    service as (
+        select * from {{ ref('int_features__service') }}
+    ),
+
+    customers as (
+        select * from {{ ref('stg_shop__customers') }}
+    ),
+
+    order_days as (
+        select distinct
+            customer_id,
+            sold_on
+        from {{ ref('fct_sales') }}
+        where customer_id is not null and is_order_line
+    ),
+
+    -- the first order after the cutoff decides every horizon
+    returns_to_shop as (
+        select
+            sales.customer_id,
+            sales.cutoff_date,
+            min(order_days.sold_on) as next_order_on
+        from sales
+        left join order_days
+            on
+                sales.customer_id = order_days.customer_id
+                and sales.cutoff_date < order_days.sold_on
+        group by sales.customer_id, sales.cutoff_date
+    ),
+
+    measured as (
+        select
+            sales.*,
+            {{ days_between('sales.last_order_on', 'sales.cutoff_date') }} as days_since_last_order,
+            {{ days_between('sales.first_order_on', 'sales.cutoff_date') }} as days_since_first_order,
+            {{ ratio(days_between('sales.first_order_on', 'sales.last_order_on'), 'sales.order_day_count - 1') }}
+                as average_gap_days,
+            returns_to_shop.next_order_on
+        from sales
+        inner join returns_to_shop
+            on
+                sales.customer_id = returns_to_shop.customer_id
+                and sales.cutoff_date = returns_to_shop.cutoff_date
+    )
+
+select
+    cast(measured.customer_id as varchar) as customer_id,
+    cast(measured.cutoff_date as date) as cutoff_date,
+    cast(measured.days_since_last_order as bigint) as days_since_last_order,
+    cast(measured.days_since_first_order as bigint) as days_since_first_order,
+    cast(measured.order_count as bigint) as order_count,
+    cast(measured.order_day_count as bigint) as order_day_count,
+    cast(measured.average_gap_days as double) as average_gap_days,
+    cast({{ ratio('measured.days_since_last_order', 'measured.average_gap_days') }} as double) as recency_to_gap_ratio,
+    cast(measured.orders_30d as bigint) as orders_30d,
+    cast(measured.orders_90d as bigint) as orders_90d,
+    cast(measured.orders_180d as bigint) as orders_180d,
+    cast(measured.orders_365d as bigint) as orders_365d,
+    {{ money('measured.gross_revenue - measured.returned_revenue') }} as net_revenue,
+    {{ money('measured.gross_revenue_90d') }} as gross_revenue_90d,
+    cast({{ ratio('measured.gross_revenue', 'measured.order_count') }} as double) as average_order_value,
+    {{ money('measured.largest_line_revenue') }} as largest_line_revenue,
+    cast(measured.unit_count as decimal(18, 4)) as unit_count,
+    cast(measured.product_count as bigint) as product_count,
+    cast(measured.category_count as bigint) as category_count,
+    cast({{ ratio('measured.discounted_line_count', 'measured.line_count') }} as double) as discounted_line_rate,
+    cast({{ ratio('measured.returned_line_count', 'measured.line_count') }} as double) as returned_line_rate,
+    cast(coalesce(service.ticket_count_180d, 0) as bigint) as ticket_count_180d,
+    cast(coalesce(service.negative_ticket_count_180d, 0) as bigint) as negative_ticket_count_180d,
+    cast(coalesce(service.unresolved_ticket_count, 0) as bigint) as unresolved_ticket_count,
+    cast(coalesce(service.session_count_90d, 0) as bigint) as session_count_90d,
+    cast(coalesce(service.abandoned_cart_count_90d, 0) as bigint) as abandoned_cart_count_90d,
+    cast(coalesce(service.email_open_count_180d, 0) as bigint) as email_open_count_180d,
+    cast(coalesce(service.email_click_count_180d, 0) as bigint) as email_click_count_180d,
+    cast(coalesce(service.activity_count_90d, 0) as bigint) as activity_count_90d,
+    cast(coalesce(service.activity_count_before_90d, 0) as bigint) as activity_count_before_90d,
+    cast(customers.industry as varchar) as industry,
+    cast(customers.region as varchar) as region,
+    cast(customers.age_group as varchar) as age_group,
+    cast(customers.acquisition_channel as varchar) as acquisition_channel,
+    {% for horizon in horizons -%}
+        cast(
+            case
+                when {{ add_days('measured.cutoff_date', horizon) }} <= {{ as_of() }}
+                    then coalesce(measured.next_order_on > {{ add_days('measured.cutoff_date', horizon) }}, true)
+            end as boolean
+        ) as churned_{{ horizon }}d{{ "," if not loop.last }}
+    {% endfor %}
+from measured
+left join service
+    on
+        measured.customer_id = service.customer_id
+        and measured.cutoff_date = service.cutoff_date
+left join customers on measured.customer_id = customers.customer_id

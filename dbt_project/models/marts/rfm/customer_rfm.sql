@@ -1,0 +1,78 @@
+with
+    metrics as (
+        select
+            customer_id,
+            days_since_last_purchase as days_since_last_order,
+            purchase_count as frequency,
+            total_spend as monetary
+        from {{ ref('customer_metrics') }}
+    ),
+
+    cuts as (
+        select
+            {% for column, prefix in [('days_since_last_order', 'r'), ('frequency', 'f'), ('monetary', 'm')] -%}
+                {%- set last_column = loop.last -%}
+                {% for share in [0.2, 0.4, 0.6, 0.8] -%}
+                    percentile_cont({{ share }}) within group (order by cast({{ column }} as double))
+                        as {{ prefix }}_cut_{{ loop.index }}{{ "," if not (last_column and loop.last) }}
+                {% endfor %}
+            {%- endfor %}
+        from metrics
+    ),
+
+    -- a score is 1 plus the number of cuts strictly below the value; equal customers get equal scores
+    scored as (
+        select
+            metrics.*,
+            5 - ({{ cuts_below('metrics.days_since_last_order', 'cuts.r') }}) as r_score,
+            1 + ({{ cuts_below('metrics.frequency', 'cuts.f') }}) as f_score,
+            1 + ({{ cuts_below('metrics.monetary', 'cuts.m') }}) as m_score
+        from metrics
+        cross join cuts
+    ),
+
+    engagement as (
+        select
+            customer_id,
+            session_count + 2 * cart_count + 3 * review_count + email_open_count + 2 * email_click_count as points
+        from {{ ref('int_engagement__counted') }}
+    ),
+
+    has_engagement as (
+        select
+            exists (select 1 from {{ ref('stg_web__sessions') }})
+            or exists (select 1 from {{ ref('stg_web__events') }})
+            or exists (select 1 from {{ ref('stg_marketing__contacts') }} where opened_at is not null) as is_known
+    ),
+
+    ranked as (
+        select
+            scored.*,
+            case
+                when has_engagement.is_known
+                    then round(100 * percent_rank() over (order by engagement.points), 6)
+            end as engagement_score
+        from scored
+        inner join engagement on scored.customer_id = engagement.customer_id
+        cross join has_engagement
+    )
+
+select
+    cast(ranked.customer_id as varchar) as customer_id,
+    cast(ranked.days_since_last_order as bigint) as days_since_last_order,
+    cast(ranked.frequency as bigint) as frequency,
+    {{ money('ranked.monetary') }} as monetary,
+    cast(ranked.r_score as bigint) as r_score,
+    cast(ranked.f_score as bigint) as f_score,
+    cast(ranked.m_score as bigint) as m_score,
+    cast({{ ratio('100 * (ranked.r_score + ranked.f_score + ranked.m_score - 3)', '12') }} as double) as rfm_index,
+    cast(ranked.engagement_score as double) as engagement_score,
+    cast(segments.segment as varchar) as segment,
+    cast(actions.recommended_action as varchar) as recommended_action
+from ranked
+left join {{ ref('rfm_segments') }} as segments
+    on
+        ranked.r_score = segments.r_score
+        and ranked.f_score = segments.f_score
+        and ranked.m_score = segments.m_score
+left join {{ ref('segment_actions') }} as actions on segments.segment = actions.segment

@@ -1,0 +1,21 @@
+select
+    cast(sale_id as varchar) as sale_id,
+    cast(order_id as varchar) as order_id,
+    cast(customer_id as varchar) as customer_id,
+    cast(product_id as varchar) as product_id,
+    cast(category as varchar) as category,
+    cast(channel as varchar) as channel,
+    cast(sold_at as timestamp) as sold_at,
+    cast(sold_on as date) as sold_on,
+    cast(is_order_line as boolean) as is_order_line,
+    cast(is_return as boolean) as is_return,
+    cast(quantity as decimal(18, 4)) as quantity,
+    {{ money('unit_price') }} as unit_price,
+    cast(discount_rate as double) as discount_rate,
+    {{ money('gross_revenue') }} as gross_revenue,
+    cast(returned_on as date) as returned_on,
+    {{ money('returned_revenue') }} as returned_revenue,
+    {{ money('net_revenue') }} as net_revenue,
+    {{ money('gross_margin') }} as gross_margin,
+    cast(_batch as bigint) as _batch
+from {{ ref('int_sales__classified') }}

@@ -1,0 +1,20 @@
+select
+    cast(ticket_id as varchar) as ticket_id,
+    cast(customer_id as varchar) as customer_id,
+    cast(product_id as varchar) as product_id,
+    cast(state as varchar) as state,
+    cast(is_reopened as boolean) as is_reopened,
+    cast(priority as varchar) as priority,
+    cast(topic as varchar) as topic,
+    cast(channel as varchar) as channel,
+    cast(sentiment_score as double) as sentiment_score,
+    cast(is_negative as boolean) as is_negative,
+    cast(satisfaction_score as bigint) as satisfaction_score,
+    cast(opened_at as timestamp) as opened_at,
+    cast(opened_on as date) as opened_on,
+    cast(first_response_at as timestamp) as first_response_at,
+    cast(resolved_at as timestamp) as resolved_at,
+    cast({{ minutes_between('opened_at', 'first_response_at') }} as double) as first_response_minutes,
+    cast({{ minutes_between('opened_at', 'resolved_at') }} as double) as resolution_minutes,
+    cast(_batch as bigint) as _batch
+from {{ ref('int_tickets__classified') }}

@@ -1,0 +1,15 @@
+with
+    source as (
+        select * from {{ source('ml', 'customer_clusters') }}
+    ),
+
+    renamed as (
+        select
+            customer_id,
+            cluster_name,
+            cluster_id,
+            as_of
+        from source
+    )
+
+select * from renamed

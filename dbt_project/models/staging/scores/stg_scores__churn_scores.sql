@@ -1,0 +1,17 @@
+with
+    source as (
+        select * from {{ source('scores', 'churn') }}
+    ),
+
+    renamed as (
+        select
+            -- ids
+            customer_id,
+
+            -- numbers
+            cast(churn_score as double) as churn_probability,
+            _batch
+        from source
+    )
+
+select * from renamed

@@ -1,0 +1,26 @@
+with
+    source as (
+        select * from {{ source('usage', 'activity') }}
+    ),
+
+    renamed as (
+        select
+            -- ids
+            activity_id,
+            customer_id,
+
+            -- strings
+            lower(activity_type) as activity_type,
+
+            -- numbers
+            cast(quantity as decimal(18, 4)) as quantity,
+            {{ money('revenue_impact') }} as revenue_impact,
+            _batch,
+
+            -- dates
+            occurred_on
+        from source
+        where occurred_on <= {{ as_of() }}
+    )
+
+select * from renamed

@@ -1,0 +1,28 @@
+with
+    source as (
+        select * from {{ source('web', 'sessions') }}
+    ),
+
+    renamed as (
+        select
+            -- ids
+            session_id,
+            customer_id,
+            order_id,
+
+            -- strings
+            lower(device_type) as device_type,
+
+            -- numbers
+            pages_visited,
+            time_on_site_seconds,
+            {{ money('cart_value') }} as cart_value,
+            _batch,
+
+            -- timestamps
+            started_at
+        from source
+        where cast(started_at as date) <= {{ as_of() }}
+    )
+
+select * from renamed

@@ -1,0 +1,1 @@
+"""What runs, in which order, when and with which resources. No maths and no SQL logic."""

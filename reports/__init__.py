@@ -1,0 +1,1 @@
+"""Plotly figures (a frame in, a figure out) and the pages made of them."""

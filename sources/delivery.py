@@ -1,0 +1,142 @@
+"""What passes between a source and the raw folder: a request, deliveries, and what became of their rows.
+
+A source turns what it has into typed Parquet that fits a contract; the raw folder merges it. Neither knows how
+the other works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from sources.contracts import Contract
+
+
+class SourceError(Exception):
+    """A mistake in the data or in how it was described; the message names place and remedy, for the user to read."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a refresh asks a source for.
+
+    Args:
+        received_on: The day of the refresh; an event more than a day later is a bad row.
+        as_of: The last day wanted, or None for all there is.
+        timezone: IANA name of the zone that zoned times are converted to.
+        known: Files of earlier refreshes, by content hash.
+    """
+
+    received_on: date
+    as_of: date | None
+    timezone: str
+    known: Mapping[str, KnownFile]
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A file that an earlier refresh has read.
+
+    Args:
+        name: Its path as the user knows it, relative to the source.
+        table: The contract it was read as.
+        rows: Rows it had, bad ones included.
+        quarantined: Rows that were put into quarantine.
+        batch: The refresh that read it first.
+        set_aside: Why the whole file was refused, or None.
+    """
+
+    name: str
+    table: str
+    rows: int
+    quarantined: int
+    batch: int
+    set_aside: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Rows of one file, or of a generator, for one raw table.
+
+    Args:
+        name: The file's path as the user knows it, relative to the source; "synthetic" for the generator.
+        table: The contract's name.
+        content_hash: SHA-256 of what was read and of how it was to be read; None for a generator.
+        rows: Rows the file had, bad ones included.
+        quarantined: Rows put into quarantine.
+        parquet: File with the good rows: the contract's columns in order and with its types, then `_line`
+            (bigint, the row's line in the file). Keys are filled in. None when there is nothing to merge, because
+            the file is unchanged since an earlier refresh or was set aside.
+        set_aside: Why the whole file was refused, or None.
+        examples: A few quarantined rows in words (file, line, column, value, reason), for messages.
+        newly_set_aside: Refused by this refresh, which must then fail; False when an earlier one refused it.
+    """
+
+    name: str
+    table: str
+    content_hash: str | None
+    rows: int
+    quarantined: int
+    parquet: Path | None
+    set_aside: str | None = None
+    examples: tuple[str, ...] = ()
+    newly_set_aside: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the rows of one delivery: rows = inserted + restated + duplicate + quarantined.
+
+    Args:
+        name: As in the delivery.
+        table: As in the delivery.
+        rows: Rows the delivery had.
+        inserted: Rows with a new key.
+        restated: Rows with a known key and other values.
+        duplicate: Rows with a known key and the same values.
+        quarantined: Rows that were refused, whole files set aside included.
+        set_aside: Why the whole file was refused, or None.
+    """
+
+    name: str
+    table: str
+    rows: int
+    inserted: int
+    restated: int
+    duplicate: int
+    quarantined: int
+    set_aside: str | None = None
+
+
+class Source(Protocol):
+    """Where raw data comes from."""
+
+    @property
+    def identity(self) -> str:
+        """Names the source and how it is read. A home holds one source: another identity rebuilds it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """The source in a few words, for the summary and for messages."""
+        ...
+
+    def deliver(self, contract: Contract, folder: Path, request: Request) -> list[Delivery]:
+        """Write this source's rows of one table as Parquet.
+
+        Args:
+            contract: The table wanted.
+            folder: An empty folder to write the Parquet files into.
+            request: Day, zone and what is known already.
+
+        Returns:
+            One delivery a file, oldest first: of two rows with one key the later delivery's wins. Empty when the
+            source has nothing for this table.
+
+        Raises:
+            SourceError: The source cannot be read as it stands.
+        """
+        ...
