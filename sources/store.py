@@ -32,11 +32,13 @@ class RawState:
     Args:
         identity: The source it was filled from, or None while it is empty.
         batch: Number of the last refresh that wrote here.
+        began_on: First day of the synthetic business kept here, as YYYY-MM-DD; None for files.
         files: Every file read so far, by content hash.
     """
 
     identity: str | None = None
     batch: int = 0
+    began_on: str | None = None
     files: dict[str, KnownFile] = field(default_factory=dict)
 
 
@@ -70,6 +72,7 @@ class RawFolder:
         return RawState(
             stored["identity"],
             stored["batch"],
+            stored["began_on"],
             {content_hash: KnownFile(**known) for content_hash, known in stored["files"].items()},
         )
 

@@ -1,0 +1,196 @@
+"""Raw assets: what the source delivers, merged into Parquet, and the clock that everything downstream goes by.
+
+One step for all of them, because they share a source, a refresh number and a day.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import date, timedelta
+
+import dagster as dg
+import duckdb
+
+from orchestration.preview import preview_markdown
+from orchestration.resources import RawStore, Warehouse
+from orchestration.settings import Settings
+from orchestration.sources import is_synthetic, open_source, synthetic_start
+from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
+from sources.delivery import Delivery, KnownFile, Outcome, Request, Source, SourceError
+from sources.store import RawFolder
+
+CLOCK = dg.AssetKey(["pulse", "clock"])
+
+
+def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
+    """The raw tables and the clock as one multi-asset."""
+
+    @dg.multi_asset(name="raw", specs=[*map(_spec, CONTRACTS), _clock_spec()])
+    def raw(
+        context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult]:
+        try:
+            yield from refresh_raw(context.log.warning, settings, raw.folder, warehouse)
+        except SourceError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+
+    return raw
+
+
+def refresh_raw(
+    say: Callable[[str], None], settings: Settings, folder: RawFolder, warehouse: Warehouse
+) -> Iterator[dg.MaterializeResult]:
+    """Read the source and bring the raw tables up to date.
+
+    Args:
+        say: Takes what the user should know though nothing failed.
+        settings: The settings.
+        folder: The raw folder.
+        warehouse: Keeps the record of the refresh.
+
+    Yields:
+        One result a table, the clock last.
+
+    Raises:
+        SourceError: The source cannot be read, a file was set aside, or nothing in it carries customers.
+    """
+    folder.recover()
+    state = folder.state()
+    received_on = settings.today()
+    last_day = settings.as_of or received_on - timedelta(days=1)
+    starts_on = synthetic_start(state.began_on, last_day)
+    source = open_source(settings, starts_on)
+    changed = state.identity is not None and state.identity != source.identity
+    if changed or settings.full_refresh:
+        if changed:
+            say(f"The source changed: this home is rebuilt from {source.title}.")
+            warehouse.reset()
+        folder.reset()
+        state = folder.state()
+    refresh = max(state.batch, warehouse.last_refresh()) + 1
+    warehouse.begin_refresh(refresh, source.title)
+
+    request = Request(received_on, settings.as_of, settings.timezone, state.files)
+    outcomes: list[Outcome] = []
+    refused: list[Delivery] = []
+    files = dict(state.files)
+    for contract in CONTRACTS:
+        deliveries = source.deliver(contract, folder.incoming(contract), request)
+        merged = folder.merge(contract, deliveries, refresh)
+        for delivery in deliveries:
+            if delivery.content_hash and delivery.content_hash not in files:
+                files[delivery.content_hash] = KnownFile(
+                    delivery.name, delivery.table, delivery.rows, delivery.quarantined, refresh, delivery.set_aside
+                )
+            if delivery.newly_set_aside:
+                refused.append(delivery)
+            elif delivery.set_aside:
+                say(f"{delivery.name} stays set aside: {delivery.set_aside}")
+            elif delivery.quarantined and delivery.parquet is not None:
+                say(_quarantine_message(delivery))
+        outcomes += merged
+        yield _result(contract, folder, merged)
+    folder.recover()
+
+    # The identity is kept with the rows: a refresh that fails from here on must not rebuild the home next time.
+    state.identity, state.batch, state.files = source.identity, refresh, files
+    state.began_on = starts_on.isoformat() if is_synthetic(settings) else None
+    folder.save(state)
+    warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
+    if refused:
+        raise SourceError("\n".join(f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused))
+
+    as_of = _as_of(settings, folder, received_on, source)
+    folder.write_clock(as_of, received_on, refresh)
+    warehouse.note_refresh(refresh, as_of, [asdict(outcome) for outcome in outcomes])
+    yield dg.MaterializeResult(
+        asset_key=CLOCK,
+        metadata={
+            "as_of": as_of.isoformat(),
+            "received_on": received_on.isoformat(),
+            "refresh": refresh,
+            "source": source.title,
+            "dagster/row_count": 1,
+        },
+    )
+
+
+def _as_of(settings: Settings, folder: RawFolder, received_on: date, source: Source) -> date:
+    """The day to compute for.
+
+    Raises:
+        SourceError: There are no sales and no activity, or none by the day that was set.
+    """
+    rows = {name: folder.row_count(BY_NAME[name]) for name in CARRIES_CUSTOMERS}
+    if not any(rows.values()):
+        raise SourceError(
+            f"{source.title} holds no sales and no activity. Needed is at least one row of shop.sales "
+            f"({', '.join(BY_NAME['shop.sales'].required)}) or of usage.activity "
+            f"({', '.join(BY_NAME['usage.activity'].required)})."
+        )
+    if settings.as_of is not None:
+        return settings.as_of
+    if is_synthetic(settings):
+        return received_on - timedelta(days=1)
+    latest = folder.latest_event()
+    if latest is None:
+        raise SourceError(f"{source.title} holds no event with a date.")
+    return latest
+
+
+def _spec(contract: Contract) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=[contract.source, contract.table],
+        description=contract.doc,
+        group_name="raw",
+        owners=["team:data-engineering"],
+        kinds={"parquet"},
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[
+                    dg.TableColumn(
+                        column.name,
+                        column.kind.sql_type,
+                        column.doc,
+                        constraints=dg.TableColumnConstraints(
+                            nullable=not column.required or column.may_be_null, unique=column.name == contract.key
+                        ),
+                    )
+                    for column in contract.columns
+                ]
+            )
+        },
+    )
+
+
+def _clock_spec() -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=CLOCK,
+        deps=[dg.AssetDep([contract.source, contract.table]) for contract in CONTRACTS],
+        description="The day everything downstream is computed for, and the number of the refresh.",
+        group_name="raw",
+        owners=["team:data-engineering"],
+        kinds={"parquet"},
+    )
+
+
+def _result(contract: Contract, folder: RawFolder, outcomes: list[Outcome]) -> dg.MaterializeResult:
+    with duckdb.connect() as connection:
+        frame = connection.execute(f"select * from read_parquet('{folder.glob(contract)}') limit 5").df()
+    totals = {
+        word: sum(getattr(outcome, word) for outcome in outcomes)
+        for word in ("rows", "inserted", "restated", "duplicate", "quarantined")
+    }
+    return dg.MaterializeResult(
+        asset_key=[contract.source, contract.table],
+        metadata={
+            "dagster/row_count": folder.row_count(contract),
+            "files": len(outcomes),
+            **{f"rows_{word}" if word != "rows" else "rows_in": count for word, count in totals.items()},
+            "preview": dg.MetadataValue.md(preview_markdown(frame)),
+        },
+    )
+
+
+def _quarantine_message(delivery: Delivery) -> str:
+    rows = f"{delivery.quarantined} of {delivery.rows} rows"
+    return "\n    ".join([f"{delivery.name}: {rows} went to quarantine.", *delivery.examples])

@@ -1,0 +1,57 @@
+"""Checks that SQL expresses badly: model quality, and later drift and artefacts.
+
+Each is a pure function from figures to a verdict; the assets that compute the figures yield it. Checks on models warn
+and never block: small data must still publish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found.
+
+    Args:
+        passed: Whether all is well.
+        message: What was found, in one or two sentences with figures.
+    """
+
+    passed: bool
+    message: str
+
+
+CHURN_QUALITY = "churn_model_beats_its_baselines"
+MOST_ECE = 0.05
+"""A larger calibration error makes a probability useless as a number."""
+
+
+def churn_quality(metrics: Mapping[str, Any], messages: Sequence[str]) -> Verdict:
+    """Whether a churn model is better than guessing, better than recency, and calibrated, on the test cutoff.
+
+    Args:
+        metrics: As in `ml.churn.ChurnResult`: ``model`` and ``baselines``, each with auc, brier, ece.
+        messages: What the training said; shown when there is no model to judge.
+    """
+    if not metrics:
+        return Verdict(False, " ".join(messages) or "There was no model to judge.")
+    model, baselines = metrics["model"], metrics["baselines"]
+    figures = f"AUC {_figure(model['auc'])}, Brier {model['brier']:.4f}, ECE {model['ece']:.3f}"
+    faults = []
+    if model["brier"] >= baselines["base_rate"]["brier"]:
+        faults.append(f"the base rate alone has a Brier score of {baselines['base_rate']['brier']:.4f}")
+    if (model["auc"] or 0) < (baselines["recency"]["auc"] or 0):
+        faults.append(f"recency alone has an AUC of {_figure(baselines['recency']['auc'])}")
+    if model["ece"] > MOST_ECE:
+        faults.append(f"its probabilities are off by {model['ece']:.3f} on average")
+    faults += [message for message in messages if "implausible" in message]
+    if faults:
+        return Verdict(False, f"{figures}; {'; '.join(faults)}.")
+    return Verdict(True, f"{figures}, against a base rate's Brier score of {baselines['base_rate']['brier']:.4f}.")
+
+
+def _figure(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

@@ -1,0 +1,206 @@
+"""dbt in this process: the manifest, one build, and its events as Dagster events.
+
+Which models there are is the dbt project's business; which builds a refresh makes is decided in
+`orchestration.assets.transforms`. The exact pin of dagster-dbt exists for this module: two of its imports are not public.
+"""
+
+import json
+import os
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
+from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from orchestration.preview import preview_markdown
+from orchestration.resources import WriterLock
+from orchestration.settings import Settings
+
+_RESULTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
+_EXAMPLES = 3
+
+
+class DbtError(Exception):
+    """dbt could not read the project; the message is dbt's own."""
+
+
+class PulseTranslator(DagsterDbtTranslator):
+    """Puts each dbt node into the group of its folder, with an owner and its kind."""
+
+    def __init__(self) -> None:
+        super().__init__(settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
+        """The asset of a dbt node."""
+        node = self.get_resource_props(manifest, unique_id)
+        folders = node["fqn"][1:-1]
+        group = folders[1] if folders[:1] == ["marts"] and len(folders) > 1 else (folders[:1] or ["seeds"])[0]
+        if node["resource_type"] == "source":
+            group = "raw" if node["source_name"] != "ml" else "ml"
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        return spec.replace_attributes(group_name=group, owners=["team:analytics-engineering"])
+
+
+@contextmanager
+def _variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """dbt's profile and sources read the process's environment."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _flags(project: str, home: str) -> list[str]:
+    folder = Path(home) / "dbt"
+    return [
+        *("--project-dir", project, "--profiles-dir", project),
+        *("--target-path", str(folder / "target"), "--log-path", str(folder)),
+    ]
+
+
+def load_manifest(settings: Settings) -> Mapping[str, Any]:
+    """Parse the dbt project.
+
+    Returns:
+        dbt's manifest as a dictionary.
+
+    Raises:
+        DbtError: The project cannot be parsed.
+    """
+    from dbt.cli.main import dbtRunner
+
+    with _variables(settings.environment()):
+        result = dbtRunner().invoke(["--quiet", "parse", *_flags(str(settings.dbt_project), str(settings.home))])
+    if not result.success:
+        raise DbtError(f"the dbt project in {settings.dbt_project} cannot be parsed: {result.exception}")
+    manifest = Path(settings.home) / "dbt" / "target" / "manifest.json"
+    return json.loads(manifest.read_text(encoding="utf-8"))
+
+
+class Dbt(dg.ConfigurableResource):
+    """Runs dbt in this process, under the home's writer lock."""
+
+    lock: dg.ResourceDependency[WriterLock]
+    variables: dict[str, str]
+    """Settings as variables, for dbt's profile and sources."""
+    home: str
+
+    def build(
+        self, context: dg.AssetExecutionContext, manifest: Mapping[str, Any], *, full_refresh: bool
+    ) -> Iterator[Any]:
+        """Build and test the selected models, and yield what happened as it happens.
+
+        Raises:
+            dagster.Failure: A model or a blocking test failed; the message names it and shows failing rows.
+        """
+        from dbt.cli.main import dbtRunner
+        from dbt_common.events.functions import msg_to_dict
+
+        selection = get_updated_cli_invocation_params_for_context(context, manifest, PulseTranslator())
+        arguments = ["--quiet", "build", *selection.selection_args, *_flags(self.variables["PULSE_DBT_PROJECT"], self.home)]
+        if selection.indirect_selection:
+            arguments += ["--indirect-selection", selection.indirect_selection]
+        if full_refresh:
+            arguments.append("--full-refresh")
+
+        events: queue.Queue[Any] = queue.Queue()
+        finished = object()
+        outcome: dict[str, Any] = {}
+
+        def on_event(event: Any) -> None:
+            if event.info.name in _RESULTS:
+                message = msg_to_dict(event)
+                details = _describe(message, selection.manifest) if event.info.name != "LogTestResult" else {}
+                events.put((message, details))
+
+        def invoke() -> None:
+            try:
+                outcome["result"] = dbtRunner(callbacks=[on_event]).invoke(arguments)
+            except BaseException as error:  # noqa: BLE001 - raised again in the step's own thread
+                outcome["error"] = error
+            finally:
+                events.put(finished)
+
+        with _variables(self.variables):
+            thread = threading.Thread(target=invoke, name="dbt")
+            thread.start()
+            while (item := events.get()) is not finished:
+                message, details = item
+                translated = DbtCoreCliEventMessage(raw_event=message, event_history_metadata={})
+                for event in translated.to_default_asset_events(
+                    selection.manifest, selection.dagster_dbt_translator, context
+                ):
+                    if isinstance(event, dg.Output):
+                        context.add_output_metadata(details, output_name=event.output_name)
+                    yield event
+            thread.join()
+        if "error" in outcome:
+            raise outcome["error"]
+        result = outcome["result"]
+        if not result.success:
+            raise dg.Failure(description=_explain(result, Path(self.home)), allow_retries=False)
+
+
+def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Row count and preview of a relation that was just built, read through dbt's own connection."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    info = message["data"]["node_info"]
+    if info.get("node_status") not in ("success", "None") and message["data"].get("status") != "success":
+        return {}
+    node = manifest["nodes"][info["unique_id"]]
+    relation = node["relation_name"]
+    handle = DuckDBConnectionManager.env().handle()
+    try:
+        cursor = handle.cursor()
+        count = cursor.execute(f"select count(*) from {relation}").fetchone()
+        frame = cursor.execute(f"select * from {relation} limit 5").df()
+    finally:
+        handle.close()
+    return {
+        "dagster/row_count": int(count[0]) if count else 0,
+        "preview": dg.MetadataValue.md(preview_markdown(frame)),
+    }
+
+
+def _explain(result: Any, home: Path) -> str:
+    """Name every failed node and show the rows that failed."""
+    if result.exception is not None and not getattr(result.result, "results", None):
+        return f"dbt could not start: {result.exception}"
+    lines = []
+    for node_result in result.result.results:
+        status, node = str(node_result.status), node_result.node
+        if status == "error":
+            lines.append(f"{node.name}: {(node_result.message or '').strip()}")
+        elif status == "fail":
+            of = f" on {node.attached_node.split('.', 2)[2]}" if getattr(node, "attached_node", None) else ""
+            rows = f"{node_result.failures} row{'' if node_result.failures == 1 else 's'}"
+            lines.append(f"check {node.name}{of} failed: {rows}{_failing_rows(node.compiled_code, home)}")
+    return "\n".join(lines) or str(result.exception)
+
+
+def _failing_rows(query: str | None, home: Path) -> str:
+    if not query:
+        return ""
+    with duckdb.connect() as connection:
+        for name in ("warehouse", "work"):
+            connection.execute(f"attach '{home / name}.duckdb' as {name} (read_only)")
+        rows = connection.execute(f"select * from ({query}) limit {_EXAMPLES}").df()
+    shown = [
+        ", ".join(f"{column}={value}" for column, value in row.items() if column not in ("name", "email"))
+        for row in rows.to_dict("records")
+    ]
+    return "".join(f"\n    {row}" for row in shown)

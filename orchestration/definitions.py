@@ -1,0 +1,45 @@
+"""Assembles assets, jobs, schedules and resources into one Dagster code location. It contains nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from orchestration.assets.insights import build_ml_assets
+from orchestration.assets.publish import PUBLISHED, build_publish_asset
+from orchestration.assets.raw import build_raw_assets
+from orchestration.assets.reports import build_report_assets
+from orchestration.assets.transforms import build_dbt_assets
+from orchestration.automation import build_jobs, build_schedules
+from orchestration.dbt import load_manifest
+from orchestration.resources import build_resources
+from orchestration.settings import Settings
+
+
+def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """The whole pipeline of one home.
+
+    Args:
+        settings: The settings.
+        resources: Resources by name that replace the usual ones.
+    """
+    manifest = load_manifest(settings)
+    raw = build_raw_assets(settings)
+    assets = [raw, *build_dbt_assets(settings, manifest), *build_ml_assets(settings, manifest), *build_report_assets(settings)]
+    upstream = sorted({key for definition in assets for key in definition.keys})
+    return dg.Definitions(
+        assets=[*assets, build_publish_asset(settings, manifest, upstream)],
+        jobs=build_jobs(PUBLISHED, dg.AssetSelection.assets(raw)),
+        schedules=build_schedules(settings),
+        resources={**build_resources(settings), **(resources or {})},
+        # DuckDB has one writer, and a process a step would cost more than most steps.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location of `workspace.yaml`, with the settings of the environment."""
+    return build_defs(Settings.from_environment())

@@ -1,0 +1,288 @@
+"""The writer lock, the warehouse and the raw folder: the only code that opens the warehouse or the published file.
+
+What is computed, and in which order, is decided elsewhere; dbt has a resource of its own in `orchestration.dbt`.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import dagster as dg
+import duckdb
+import pandas as pd
+from dagster_duckdb import DuckDBResource
+
+from orchestration.settings import Settings
+from sources.store import RawFolder
+
+CONNECTION_CONFIG = {"storage_compatibility_version": "v1.0.0"}
+"""As in dbt's profile: older DuckDB clients can open the file."""
+
+META_TABLES = """
+create schema if not exists meta;
+create table if not exists meta.refreshes (
+    refresh bigint, as_of date, source varchar, status varchar, started_at timestamp, finished_at timestamp,
+    rows varchar, versions varchar
+);
+create table if not exists meta.builds (
+    invocation_id varchar, resource varchar, status varchar, refresh bigint, recorded_at timestamp
+);
+create table if not exists meta.check_results (
+    check_name varchar, asset varchar, severity varchar, status varchar, failures bigint, message varchar,
+    refresh bigint, recorded_at timestamp
+);
+"""
+
+
+def now() -> datetime:
+    """This moment in UTC, without zone, as the meta tables store it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+# Dagster gives every resource that asks for the lock a lock of its own; within one process they share one hold.
+_holds: dict[Path, int] = {}
+_handles: dict[Path, IO[str]] = {}
+
+
+@contextmanager
+def writer_lock(home: Path, log: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the one right to write to a home; wait for it, and say so, when another process has it.
+
+    Held again within the same process it is shared, and freed by the last to leave. The kernel frees it when the
+    process ends, however it ends.
+    """
+    home = home.resolve()
+    if not _holds.get(home):
+        _handles[home] = _lock_file(home, log)
+    _holds[home] = _holds.get(home, 0) + 1
+    try:
+        yield
+    finally:
+        _holds[home] -= 1
+        if not _holds[home]:
+            _handles.pop(home).close()
+
+
+def _lock_file(home: Path, log: Callable[[str], None] | None) -> IO[str]:
+    home.mkdir(parents=True, exist_ok=True)
+    handle = (home / ".writer.lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if log is not None:
+            log("Another refresh is under way in this home; waiting for it to finish.")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+class WriterLock(dg.ConfigurableResource):
+    """Holds a home's writer lock for a whole run."""
+
+    home: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["WriterLock"]:
+        """Wait for the lock, and keep it until the run has ended."""
+        log = context.log.info if context.log else None
+        with writer_lock(Path(self.home), log):
+            yield self
+
+
+class RawStore(dg.ConfigurableResource):
+    """The raw folder of a home."""
+
+    lock: dg.ResourceDependency[WriterLock]
+    path: str
+
+    @property
+    def folder(self) -> RawFolder:
+        """The folder, to be written to only while the lock is held."""
+        return RawFolder(Path(self.path))
+
+
+class Warehouse(DuckDBResource):
+    """The warehouse file: read by models, written in whole-table transactions."""
+
+    lock: dg.ResourceDependency[WriterLock]
+    work: str
+    """Path of the file with staging and intermediate models, attached as `work` for reading."""
+
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that is closed whatever happens, with `work` attached where it exists."""
+        with self.get_connection() as connection:
+            try:
+                if Path(self.work).exists():
+                    connection.execute(f"attach '{self.work}' as work (read_only)")
+                yield connection
+            finally:
+                connection.close()
+
+    def read(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+        """The result of a query."""
+        with self.connect() as connection:
+            return connection.execute(query, list(parameters)).df()
+
+    def replace(self, table: str, columns: Sequence[tuple[str, str]], frame: pd.DataFrame) -> int:
+        """Replace a whole table in one transaction, typed as declared.
+
+        Args:
+            table: Schema and name.
+            columns: Names and DuckDB types, in order.
+            frame: The rows; a missing column is an error, a further one too.
+
+        Returns:
+            Rows written.
+
+        Raises:
+            ValueError: The frame's columns are not those declared.
+        """
+        names = [name for name, _ in columns]
+        if set(frame.columns) != set(names):
+            raise ValueError(f"{table} is declared with {names}, got {list(frame.columns)}")
+        selected = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in columns)
+        with self.connect() as connection:
+            connection.register("frame", frame)
+            connection.execute("begin")
+            connection.execute(f"create schema if not exists {table.split('.')[0]}")
+            connection.execute(f"create or replace table {table} as select {selected} from frame")
+            connection.execute("commit")
+        return len(frame)
+
+    def begin_refresh(self, refresh: int, source: str) -> None:
+        """Note that a refresh has begun; one that never ended is noted as failed."""
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            connection.execute("update meta.refreshes set status = 'failed' where status = 'running'")
+            connection.execute(
+                "insert into meta.refreshes values (?, null, ?, 'running', ?, null, null, ?)",
+                [refresh, source, now(), json.dumps(_versions(), sort_keys=True)],
+            )
+
+    def note_refresh(self, refresh: int, as_of: date | None, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Note what a refresh received."""
+        with self.connect() as connection:
+            connection.execute(
+                "update meta.refreshes set as_of = ?, rows = ? where refresh = ?",
+                [as_of, json.dumps(list(rows), ensure_ascii=False), refresh],
+            )
+
+    def end_refresh(self, refresh: int, status: str) -> None:
+        """Note how a refresh ended: published or failed."""
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            connection.execute(
+                "update meta.refreshes set status = ?, finished_at = ? where refresh = ? and status <> 'published'",
+                [status, now(), refresh],
+            )
+
+    def last_refresh(self) -> int:
+        """Number of the last refresh noted, 0 before the first."""
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            row = connection.execute("select coalesce(max(refresh), 0) from meta.refreshes").fetchone()
+        return int(row[0]) if row else 0
+
+    def record_check(
+        self, name: str, asset: str, *, severity: str, passed: bool, message: str, refresh: int
+    ) -> None:
+        """Keep the result of a Python check beside those of dbt's tests."""
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            status = "pass" if passed else ("fail" if severity == "error" else "warn")
+            connection.execute(
+                "insert into meta.check_results values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [name, asset, severity, status, 0 if passed else 1, message, refresh, now()],
+            )
+
+    def reset(self) -> None:
+        """Remove the warehouse and its companion; the published file stays as it is."""
+        for path in (Path(self.database), Path(self.work)):
+            for file in (path, path.with_name(f"{path.name}.wal")):
+                file.unlink(missing_ok=True)
+
+    def publish(self, target: Path, refresh: int) -> int:
+        """Copy the warehouse and put the copy in the place of the published file, in one step.
+
+        The refresh is noted as published in the copy and in the warehouse; when copying fails, in neither.
+
+        Returns:
+            Size of the published file in bytes.
+        """
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            before = connection.execute(
+                "select status, finished_at from meta.refreshes where refresh = ?", [refresh]
+            ).fetchone()
+            connection.execute(
+                "update meta.refreshes set status = 'published', finished_at = ? where refresh = ?", [now(), refresh]
+            )
+            connection.execute("checkpoint")
+        temporary = target.with_name(f".{target.name}.new")
+        try:
+            shutil.copyfile(self.database, temporary)
+            with duckdb.connect(str(temporary), read_only=True) as copy:
+                copy.execute("select count(*) from meta.refreshes").fetchone()
+            _sync(temporary)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            if before is not None:
+                with self.connect() as connection:
+                    connection.execute(
+                        "update meta.refreshes set status = ?, finished_at = ? where refresh = ?", [*before, refresh]
+                    )
+            raise
+        _sync(target.parent)
+        return target.stat().st_size
+
+
+def open_published(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the published file for reading.
+
+    Raises:
+        FileNotFoundError: Nothing has been published yet.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: nothing has been published yet")
+    return duckdb.connect(str(path), read_only=True)
+
+
+def build_resources(settings: Settings) -> dict[str, Any]:
+    """The resources of one home, all behind one writer lock."""
+    from orchestration.dbt import Dbt
+
+    lock = WriterLock(home=str(settings.home))
+    return {
+        "lock": lock,
+        "raw": RawStore(lock=lock, path=str(settings.raw)),
+        "warehouse": Warehouse(
+            lock=lock,
+            database=str(settings.warehouse),
+            connection_config=dict(CONNECTION_CONFIG),
+            work=str(settings.work),
+        ),
+        "dbt": Dbt(lock=lock, variables=settings.environment(), home=str(settings.home)),
+    }
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    packages = ("customer-pulse", "dagster", "dbt-core", "dbt-duckdb", "duckdb", "pandas", "scikit-learn")
+    return {package: version(package) for package in packages}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,132 @@
+"""What a manager reads after a refresh: a few figures from the published file, and where to look next."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestration.resources import open_published
+from orchestration.settings import Settings
+
+
+def print_summary(console: Console, settings: Settings) -> None:
+    """Print the summary of the last published refresh.
+
+    Args:
+        console: Where to.
+        settings: The home.
+    """
+    with open_published(settings.published) as connection:
+
+        def one(query: str) -> tuple:
+            return connection.execute(query).fetchone() or ()
+
+        refresh, as_of, source, rows = one(
+            "select refresh, as_of, source, rows from meta.refreshes where status = 'published' order by 1 desc limit 1"
+        )
+        customers, buyers = one("select count(*), count(purchase_count) from marts.customer_360")
+        sales, orders, revenue = one(
+            "select count(*), count(distinct order_id) filter (where is_order_line), sum(net_revenue) from marts.fct_sales"
+        )
+        first_day, last_day = one("select min(sold_on), max(sold_on) from marts.fct_sales")
+        segments = connection.execute(
+            """
+            select segment, count(*), sum(total_spend), any_value(recommended_action)
+            from marts.customer_360 where segment is not null group by 1 order by 3 desc
+            """
+        ).fetchall()
+        risky, risky_spend = one("select count(*), coalesce(sum(total_spend), 0) from marts.customer_360 where is_at_risk")
+        without_probability = one(
+            "select count(*) from marts.customer_360 where purchase_count is not null and churn_probability is null"
+        )[0]
+        tested, unusual = one("select count(q_value), count(*) filter (where is_anomaly) from ml.ticket_anomalies")
+        trends = connection.execute(
+            """
+            select direction, count(*) from marts.product_trends
+            where is_significant and month = (select max(month) from marts.product_trends) group by 1 order by 1
+            """
+        ).fetchall()
+        trend_month = one("select max(month) from marts.product_trends")[0]
+
+    console.print()
+    console.rule(f"[bold]Customer Pulse[/], as of {as_of:%-d %B %Y}")
+    console.print(f"Source: {source}. Refresh {refresh}.", highlight=False)
+    console.print(
+        f"[bold]{customers:,}[/] customers, {buyers:,} with an order. [bold]{sales:,}[/] sale lines in {orders:,} orders, "
+        f"{_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/].",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False)
+    for column, justify in (("Segment", "left"), ("customers", "right"), ("net revenue", "right"), ("share", "right")):
+        table.add_column(column, justify=justify)
+    total = sum(spend for _, _, spend, _ in segments) or 1
+    for segment, count, spend, _ in segments:
+        table.add_row(segment, f"{count:,}", f"{spend:,.2f}", f"{float(spend / total):.0%}")
+    console.print(table)
+    if without_probability:
+        console.print(
+            f"At risk: not told for {without_probability:,} customers, too few have left or stayed to train a model; "
+            "they have a tier by recency.",
+            highlight=False,
+        )
+    else:
+        console.print(
+            f"At risk: [bold]{risky:,}[/] customers who ordered within a year and will probably not within the next "
+            f"period; they have spent {risky_spend:,.2f}.",
+            highlight=False,
+        )
+    if tested:
+        console.print(
+            f"Unusual sentiment: {unusual:,} of {tested:,} customers with at least 5 tickets have more negative ones "
+            "than chance explains.",
+            highlight=False,
+        )
+    if trend_month is not None:
+        found = dict(trends)
+        console.print(
+            f"Product trends in {trend_month:%B %Y}: {found.get('up', 0)} up, {found.get('down', 0)} down.",
+            highlight=False,
+        )
+    _print_rows(console, json.loads(rows or "[]"), settings)
+    console.print("\nNext:", highlight=False)
+    for what, where in (
+        ("query", f'duckdb "{_short(settings.published)}"   -- start with: from marts.customer_360'),
+        ("look at", _short(settings.reports / "index.html")),
+        ("lineage and checks", "make ui"),
+    ):
+        console.print(f"  {what:<19} {where}", highlight=False, soft_wrap=True)
+
+
+def _print_rows(console: Console, outcomes: list[dict], settings: Settings) -> None:
+    totals = {
+        word: sum(outcome[word] for outcome in outcomes)
+        for word in ("rows", "inserted", "restated", "duplicate", "quarantined")
+    }
+    console.print(
+        f"Rows received: {totals['rows']:,} = {totals['inserted']:,} new + {totals['restated']:,} restated + "
+        f"{totals['duplicate']:,} known already + {totals['quarantined']:,} in quarantine.",
+        highlight=False,
+    )
+    for outcome in outcomes:
+        if outcome["set_aside"]:
+            console.print(f"  {outcome['name']} is set aside: {outcome['set_aside']}", markup=False, highlight=False)
+        elif outcome["quarantined"]:
+            place = _short(settings.quarantine)
+            console.print(
+                f"  {outcome['name']}: {outcome['quarantined']:,} rows in {place}", markup=False, highlight=False
+            )
+
+
+def _days(first: object, last: object) -> str:
+    return f"{first} to {last}" if first is not None else "no day"
+
+
+def _short(path: Path) -> str:
+    """A path as one would type it from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,57 @@
+"""The folder of pages: written beside the published one, put in its place when its refresh is published.
+
+Pages share one copy of plotly.js, so that they open from disk without a network. What stands on them is made
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from plotly.offline import get_plotlyjs
+
+PLOTLY_FILE = "plotly.min.js"
+
+
+def _waiting(home: Path, refresh: int) -> Path:
+    return home / f".reports-{refresh}"
+
+
+def write_site(home: Path, refresh: int, pages: Mapping[str, str]) -> Path:
+    """Write the pages of one refresh, not yet published.
+
+    Args:
+        home: Folder that holds ``reports``.
+        refresh: Number of the refresh.
+        pages: HTML by file name.
+
+    Returns:
+        The folder that waits to be published.
+    """
+    for old in home.glob(".reports-*"):
+        shutil.rmtree(old)
+    folder = _waiting(home, refresh)
+    folder.mkdir(parents=True)
+    (folder / PLOTLY_FILE).write_text(get_plotlyjs(), encoding="utf-8")
+    for name, html in pages.items():
+        (folder / name).write_text(html, encoding="utf-8")
+    return folder
+
+
+def publish_site(home: Path, refresh: int) -> None:
+    """Put the pages of a refresh in place of the published ones; without new pages, those stay.
+
+    Args:
+        home: Folder that holds ``reports``.
+        refresh: Number of the refresh.
+    """
+    waiting, published, old = _waiting(home, refresh), home / "reports", home / ".reports-old"
+    if not waiting.exists():
+        return
+    shutil.rmtree(old, ignore_errors=True)
+    if published.exists():
+        published.rename(old)
+    waiting.rename(published)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,248 @@
+"""Orders and what is in them: lines with products, quantities, prices, discounts and returns.
+
+Given who orders when, this module fills the baskets. When orders happen is decided in `orders` and `marketing`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from sources.contracts import BY_NAME
+from sources.synthetic import tables
+from sources.synthetic.customers import Customers
+from sources.synthetic.products import CATEGORIES, CATEGORY_SHARES, Assortment, pick_category
+from sources.synthetic.randomness import Draws, Flags, Floats, Ints, Keys
+from sources.synthetic.rows import Rows
+from sources.synthetic.seasons import DAY, NEVER, is_promotion, time_of_day
+
+NATURAL, GUEST, OFFER = range(3)
+_ID_PREFIXES = ("O", "G", "F")
+_MOST_LINES = 5
+_DISCOUNTS = np.array([5, 10, 15, 20, 30])
+_DEFECTIVE_RETURN_RATE = 0.35
+_OPENING_HOUR, _CLOSING_HOUR = 9, 20
+
+
+@dataclass(frozen=True)
+class Orders(Rows):
+    """n orders.
+
+    Args:
+        kind: (n,) NATURAL, GUEST or OFFER: which process made the order.
+        entity: (n,) customer index, or number of the guest.
+        ordinal: (n,) number of the order within its entity and kind; for an offer the campaign's number.
+        key: (n,) random key, the entity of everything drawn for the order.
+        customer: (n,) customer index, -1 for a guest.
+        sold_at: (n,) seconds since 1970-01-01.
+        online: (n,) bought on the site, otherwise in a store.
+        offer_percent: (n,) discount of the campaign that led to it, 0 for none.
+    """
+
+    kind: Ints
+    entity: Ints
+    ordinal: Ints
+    key: Keys
+    customer: Ints
+    sold_at: Ints
+    online: Flags
+    offer_percent: Ints
+
+    def ids(self) -> pa.Array:
+        """(n,) identifiers."""
+        numbers = tables.identifiers("", (self.entity + 1, 7), (self.ordinal + 1, 4))
+        return tables.joined([tables.chosen(_ID_PREFIXES, self.kind), numbers], "")
+
+
+@dataclass(frozen=True)
+class Lines(Rows):
+    """m order lines.
+
+    Args:
+        order: (m,) position of the order.
+        ordinal: (m,) number of the line within the order.
+        product: (m,) product index.
+        quantity: (m,) units.
+        price: (m,) price of a unit before discount, in cents.
+        percent: (m,) discount in per cent.
+        amount: (m,) paid, in cents.
+        returned_at: (m,) seconds since 1970-01-01, NEVER if kept.
+        defective: (m,) has a defect.
+    """
+
+    order: Ints
+    ordinal: Ints
+    product: Ints
+    quantity: Ints
+    price: Ints
+    percent: Ints
+    amount: Ints
+    returned_at: Ints
+    defective: Flags
+
+    def moved(self, by: int) -> Lines:
+        """The same lines with order positions shifted, for putting parts together."""
+        return replace(self, order=self.order + by)
+
+    def order_values(self, orders: int) -> Ints:
+        """(orders,) cents paid in each order."""
+        value = np.zeros(orders, dtype=np.int64)
+        np.add.at(value, self.order, self.amount)
+        return value
+
+
+def order_key(draws: Draws, kind: int, entity: Ints, ordinal: Ints) -> Keys:
+    """The random keys of orders, which are known before the orders are; (n,) keys."""
+    return draws.bits(f"order {kind}", entity, ordinal)
+
+
+def visit_lead(draws: Draws, key: Keys) -> Ints:
+    """Seconds from the start of the visit to its order, for (n,) order keys; at most 40 minutes."""
+    return 90 + np.minimum(420 * draws.exponential("lead", key), 2_400 - 90).astype(np.int64)
+
+
+def make_orders(
+    draws: Draws,
+    kind: int,
+    *,
+    entity: Ints,
+    ordinal: Ints,
+    customer: Ints,
+    sold_at: Ints,
+    offer_percent: Ints | None = None,
+) -> Orders:
+    """Orders at given moments; the sales channel depends on the hour, and an offer is always taken up online.
+
+    Args:
+        draws: Random numbers.
+        kind: NATURAL, GUEST or OFFER.
+        entity: (n,) customer index, or number of the guest.
+        ordinal: (n,) number of the order within entity and kind.
+        customer: (n,) customer index, -1 for a guest.
+        sold_at: (n,) seconds since 1970-01-01.
+        offer_percent: (n,) discount of the offer, or None for none.
+
+    Returns:
+        n orders.
+    """
+    key = order_key(draws, kind, entity, ordinal)
+    hour = sold_at % DAY // 3600
+    in_store = (hour >= _OPENING_HOUR) & (hour < _CLOSING_HOUR) & (draws.uniform("channel", key) < 0.36)
+    return Orders(
+        kind=np.full(len(entity), kind),
+        entity=entity,
+        ordinal=ordinal,
+        key=key,
+        customer=customer,
+        sold_at=sold_at,
+        online=~in_store | (kind == OFFER),
+        offer_percent=np.zeros(len(entity), dtype=np.int64) if offer_percent is None else offer_percent,
+    )
+
+
+def fill_baskets(draws: Draws, assortment: Assortment, customers: Customers, first_day: int, orders: Orders) -> Lines:
+    """The lines of orders.
+
+    Args:
+        draws: Random numbers.
+        assortment: The products.
+        customers: The customers; guests get the average taste.
+        first_day: Day number of the world's start.
+        orders: n orders.
+
+    Returns:
+        The lines, by order and ordinal; every order has at least one.
+    """
+    known = orders.customer >= 0
+    buyer = np.maximum(orders.customer, 0)
+    taste = np.where(known[:, None], customers.taste[buyer], CATEGORY_SHARES)
+    sensitivity = np.where(known, customers.price_sensitivity[buyer], 0.4)
+    extra = np.where(known, customers.extra_lines[buyer], 0.7)
+
+    week = (orders.sold_at // DAY - first_day) // 7
+    first = _pick_products(draws, assortment, week, taste, orders.key)
+    pair = assortment.pair_of[first]
+    pulls = (pair >= 0) & (draws.uniform("pair", orders.key) < assortment.pair_strength[pair])
+    count = np.minimum(1 + draws.poisson("extra lines", orders.key, extra, _MOST_LINES - 1) + pulls, _MOST_LINES)
+
+    order = np.repeat(np.arange(len(orders)), count)
+    ordinal = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)
+    key = orders.key[order]
+    product = _pick_products(draws, assortment, week[order], taste[order], key, ordinal=ordinal)
+    product = np.where((ordinal == 1) & pulls[order], assortment.pair_second[pair[order]], product)
+    kept = _first_of_each_product(order, ordinal, product, len(orders))
+    order, ordinal, product, key = order[kept], ordinal[kept], product[kept], key[kept]
+
+    sold_day = orders.sold_at[order] // DAY
+    is_food = assortment.category[product] == CATEGORIES.index("Food")
+    quantity = 1 + np.where(
+        is_food,
+        draws.pick("quantity", key, [52, 28, 12, 8], ordinal),
+        draws.pick("quantity", key, [84, 12, 3, 1], ordinal),
+    )
+    chance = 0.05 + 0.32 * sensitivity[order] + 0.25 * is_promotion(sold_day)
+    percent = _DISCOUNTS[draws.pick("discount", key, [24, 34, 18, 16, 8], ordinal)]
+    percent = np.where(draws.uniform("discounted", key, ordinal) < chance, percent, 0)
+    percent = np.maximum(percent, orders.offer_percent[order])
+    price = assortment.price[product]
+    defective = draws.uniform("defect", key, ordinal) < assortment.defect_rate[product]
+    return_rate = assortment.return_rate[product] + _DEFECTIVE_RETURN_RATE * defective
+    return_day = sold_day + np.minimum(2 + 9 * draws.exponential("return days", key, ordinal), 45).astype(np.int64)
+    return Lines(
+        order=order,
+        ordinal=ordinal,
+        product=product,
+        quantity=quantity,
+        price=price,
+        percent=percent,
+        amount=(quantity * price * (100 - percent) + 50) // 100,
+        returned_at=np.where(
+            draws.uniform("returned", key, ordinal) < return_rate,
+            return_day * DAY + time_of_day(draws.uniform("return hour", key, ordinal)),
+            NEVER,
+        ),
+        defective=defective,
+    )
+
+
+def _pick_products(
+    draws: Draws, assortment: Assortment, week: Ints, taste: Floats, key: Keys, *, ordinal: Ints | int = 0
+) -> Ints:
+    category = pick_category(taste, draws.uniform("line category", key, ordinal))
+    return assortment.pick(week, category, draws.uniform("line product", key, ordinal))
+
+
+def _first_of_each_product(order: Ints, ordinal: Ints, product: Ints, orders: int) -> Flags:
+    """Whether a line is the first of its product in its order."""
+    grid = np.full((orders, _MOST_LINES), -1)
+    grid[order, ordinal] = product
+    repeated = np.zeros(len(order), dtype=bool)
+    for earlier in range(_MOST_LINES - 1):
+        repeated |= (earlier < ordinal) & (grid[order, earlier] == product)
+    return ~repeated
+
+
+def sales_table(assortment: Assortment, customers: Customers, orders: Orders, lines: Lines, until: int) -> pa.Table:
+    """The lines as ``shop.sales``, with returns before `until` (seconds since 1970-01-01)."""
+    order_ids = orders.ids().take(pa.array(lines.order))
+    buyer = orders.customer[lines.order]
+    channels = np.where(orders.online[lines.order], 0, 1)
+    return tables.build(
+        BY_NAME["shop.sales"],
+        {
+            "sale_id": tables.joined([order_ids, tables.identifiers("", (lines.ordinal + 1, 1))], "-"),
+            "order_id": order_ids,
+            "customer_id": tables.chosen(customers.ids, buyer, missing=buyer < 0),
+            "product_id": tables.chosen(assortment.ids, lines.product),
+            "sold_at": tables.timestamps(orders.sold_at[lines.order]),
+            "quantity": tables.money(100 * lines.quantity),
+            "unit_price": tables.money(lines.price),
+            "discount_rate": pa.array(lines.percent / 100.0),
+            "amount": tables.money(lines.amount),
+            "channel": tables.chosen(("online", "store"), channels),
+            "returned_at": tables.timestamps(lines.returned_at, known_until=until),
+            "category": tables.chosen(CATEGORIES, assortment.category[lines.product]),
+        },
+    )

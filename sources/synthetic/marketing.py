@@ -1,0 +1,238 @@
+"""Campaigns, whom they contact, whom they hold back, and the orders they bring about.
+
+A contact's effect is one extra order with some probability, planted for the treated and the held-back alike so that
+truth knows both; only the treated place it. What is in such an order is decided in `baskets`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sources.contracts import BY_NAME
+from sources.synthetic import tables
+from sources.synthetic.baskets import OFFER, Orders, make_orders, order_key, visit_lead
+from sources.synthetic.customers import Customers
+from sources.synthetic.randomness import Draws, Flags, Floats, Ints, Keys
+from sources.synthetic.rows import Rows
+from sources.synthetic.seasons import DAY, NEVER, day_number, time_of_day
+
+OFFER_TYPES = ("discount", "loyalty_points", "urgency")
+SEGMENTS = ("everyone", "under 36", "36 and over", "loyalty members")
+CONTROL_SHARE = 0.2
+_FIRST_AFTER_DAYS, _EVERY_DAYS, _RUNS_DAYS = 40, 56, 14
+_NAMES = ("Thank you", "Last call", "Members' days", "Fresh start", "Weekend special")
+_DISCOUNTS = np.array([5, 10, 15, 20, 30])
+_DRAWN_SHARE = 0.35
+_ASSIGNED_HOUR = 6
+
+
+@dataclass(frozen=True)
+class Campaigns(Rows):
+    """n campaigns, by number.
+
+    Args:
+        number: (n,) 0, 1, ...
+        starts_on: (n,) day numbers.
+        offer_type: (n,) index into OFFER_TYPES.
+        percent: (n,) discount in per cent, 0 without one.
+        segment: (n,) index into SEGMENTS.
+        fixed_cost: (n,) cents.
+        cost_per_contact: (n,) cents.
+    """
+
+    number: Ints
+    starts_on: Ints
+    offer_type: Ints
+    percent: Ints
+    segment: Ints
+    fixed_cost: Ints
+    cost_per_contact: Ints
+
+    def ids(self) -> pa.Array:
+        """(n,) identifiers."""
+        return tables.identifiers("M", (self.number + 1, 3))
+
+    def table(self) -> pa.Table:
+        """The campaigns as ``marketing.campaigns``."""
+        months = tables.dates(self.starts_on)
+        names = tables.chosen(_NAMES, self.number % len(_NAMES))
+        return tables.build(
+            BY_NAME["marketing.campaigns"],
+            {
+                "campaign_id": self.ids(),
+                "name": tables.joined([names, pc.strftime(months, format="%Y-%m")], " "),
+                "offer_type": tables.chosen(OFFER_TYPES, self.offer_type),
+                "discount_rate": pa.array(self.percent / 100.0, mask=self.percent == 0),
+                "target_segment": tables.chosen(SEGMENTS, self.segment),
+                "starts_on": months,
+                "ends_on": tables.dates(self.starts_on + _RUNS_DAYS),
+                "fixed_cost": tables.money(self.fixed_cost),
+                "cost_per_contact": tables.money(self.cost_per_contact),
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Contacts(Rows):
+    """n contacts.
+
+    Args:
+        campaign: (n,) campaign number.
+        customer: (n,) customer index.
+        key: (n,) random key.
+        is_control: (n,) held back.
+        assigned_at: (n,) seconds since 1970-01-01.
+        sent_at: (n,) likewise, NEVER for control.
+        opened_at: (n,) likewise, NEVER if not opened.
+        clicked_at: (n,) likewise, NEVER if not clicked.
+        effect: (n,) probability that the message brings an extra order, if the customer has not left.
+        extra_at: (n,) when that order happens if the message is sent, NEVER if it does not.
+        percent: (n,) discount offered.
+    """
+
+    campaign: Ints
+    customer: Ints
+    key: Keys
+    is_control: Flags
+    assigned_at: Ints
+    sent_at: Ints
+    opened_at: Ints
+    clicked_at: Ints
+    effect: Floats
+    extra_at: Ints
+    percent: Ints
+
+    def ids(self) -> pa.Array:
+        """(n,) identifiers."""
+        return tables.identifiers("K", (self.campaign + 1, 3), (self.customer + 1, 7))
+
+
+def make_campaigns(draws: Draws, starts_on: date, until: int) -> Campaigns:
+    """The campaigns that start before `until` (seconds since 1970-01-01), one every eight weeks."""
+    first = day_number(starts_on) + _FIRST_AFTER_DAYS
+    number = np.arange(max(0, -(-(until // DAY - first) // _EVERY_DAYS)))
+    offer_type = draws.pick("offer type", number, [50, 25, 25])
+    percent = _DISCOUNTS[draws.pick("offer percent", number, [15, 30, 25, 20, 10])]
+    return Campaigns(
+        number=number,
+        starts_on=first + _EVERY_DAYS * number,
+        offer_type=offer_type,
+        percent=np.where(offer_type == 0, percent, 0),
+        segment=draws.pick("segment", number, [55, 15, 15, 15]),
+        fixed_cost=15_000 + 2_500 * (10 * draws.uniform("fixed cost", number)).astype(np.int64),
+        cost_per_contact=4 + (12 * draws.uniform("contact cost", number)).astype(np.int64),
+    )
+
+
+def make_contacts(draws: Draws, customers: Customers, campaigns: Campaigns) -> Contacts:
+    """Who is drawn for each campaign and what comes of it, however late that is.
+
+    Consenting customers of the segment who have signed up by then are drawn at random, and a fifth of them is held
+    back at random. Depends on no order, so the world's end cannot reach back into it.
+
+    Args:
+        draws: Random numbers.
+        customers: The customers.
+        campaigns: c campaigns.
+
+    Returns:
+        Contacts by campaign and customer.
+    """
+    number, customer = np.divmod(np.arange(len(campaigns) * len(customers)), len(customers))
+    pair_key = draws.bits("contact", customer, number)
+    campaign = campaigns.take(number)
+    assigned_at = campaign.starts_on * DAY + _ASSIGNED_HOUR * 3600
+    young = customers.age_group[customer] <= 1
+    fits = np.choose(
+        campaign.segment, [np.ones(len(number), dtype=bool), young, ~young, customers.loyalty_tier[customer] > 0]
+    )
+    drawn = (
+        fits
+        & (customers.consent[customer] == 1)
+        & (customers.signed_up[customer] < assigned_at)
+        & (draws.uniform("drawn", pair_key) < _DRAWN_SHARE)
+    )
+    campaign, customer, key, assigned_at = campaign.take(drawn), customer[drawn], pair_key[drawn], assigned_at[drawn]
+
+    is_control = draws.uniform("control", key) < CONTROL_SHARE
+    sent_at = assigned_at + 2 * 3600 + (4 * 3600 * draws.uniform("sent", key)).astype(np.int64)
+    by_offer = np.choose(campaign.offer_type, [0.03 + 0.006 * campaign.percent, 0.07, 0.10])
+    effect = np.clip(by_offer * customers.offer_response[customer], 0.0, 0.6)
+    # Orders of the day of sending could precede the message.
+    extra_day = sent_at // DAY + 1 + np.minimum(3 * draws.exponential("extra day", key), 20).astype(np.int64)
+    extra_at = extra_day * DAY + time_of_day(draws.uniform("extra hour", key))
+    extra_at = np.where(draws.uniform("effect", key) < effect, extra_at, NEVER)
+
+    # Who is going to order clicks on the same day, just before the visit; if the customer has left by then, it stays
+    # at the click. So nothing that happens before that day depends on whether the customer is still there.
+    opens = draws.uniform("opens", key)
+    opened_at = sent_at + (30_000 * draws.exponential("open delay", key)).astype(np.int64) + 60
+    clicked_at = opened_at + 5 + (240 * draws.exponential("click delay", key)).astype(np.int64)
+    convinced = extra_at < NEVER
+    visits_at = extra_at - visit_lead(draws, order_key(draws, OFFER, customer, campaign.number))
+    opened_at = np.where(convinced, visits_at - 40, np.where(opens < 0.32, opened_at, NEVER))
+    clicked_at = np.where(convinced, visits_at - 5, np.where(opens < 0.05, clicked_at, NEVER))
+    return Contacts(
+        campaign=campaign.number,
+        customer=customer,
+        key=key,
+        is_control=is_control,
+        assigned_at=assigned_at,
+        sent_at=np.where(is_control, NEVER, sent_at),
+        opened_at=np.where(is_control, NEVER, opened_at),
+        clicked_at=np.where(is_control, NEVER, clicked_at),
+        effect=effect,
+        extra_at=extra_at,
+        percent=campaign.percent,
+    )
+
+
+def places_order(contacts: Contacts, left_at: Ints, until: int) -> Flags:
+    """Whether a contact brings an order before `until`: sent, convinced, and the customer still there.
+
+    Args:
+        contacts: n contacts.
+        left_at: When each customer leaves, in seconds since 1970-01-01.
+        until: Seconds since 1970-01-01.
+
+    Returns:
+        (n,) flags.
+    """
+    return ~contacts.is_control & (contacts.extra_at < until) & (contacts.extra_at < left_at[contacts.customer])
+
+
+def offer_orders(draws: Draws, contacts: Contacts) -> Orders:
+    """The orders that contacts bring, one each."""
+    return make_orders(
+        draws,
+        OFFER,
+        entity=contacts.customer,
+        ordinal=contacts.campaign,
+        customer=contacts.customer,
+        sold_at=contacts.extra_at,
+        offer_percent=contacts.percent,
+    )
+
+
+def contacts_table(draws: Draws, customers: Customers, contacts: Contacts, left_at: Ints, until: int) -> pa.Table:
+    """The contacts as ``marketing.contacts``, as known before `until` (seconds since 1970-01-01)."""
+    converted = tables.only_where(offer_orders(draws, contacts).ids(), places_order(contacts, left_at, until))
+    return tables.build(
+        BY_NAME["marketing.contacts"],
+        {
+            "contact_id": contacts.ids(),
+            "campaign_id": tables.identifiers("M", (contacts.campaign + 1, 3)),
+            "customer_id": tables.chosen(customers.ids, contacts.customer),
+            "is_control": pa.array(contacts.is_control),
+            "assigned_at": tables.timestamps(contacts.assigned_at),
+            "sent_at": tables.timestamps(contacts.sent_at, known_until=until),
+            "opened_at": tables.timestamps(contacts.opened_at, known_until=until),
+            "clicked_at": tables.timestamps(contacts.clicked_at, known_until=until),
+            "converted_order_id": converted,
+        },
+    )

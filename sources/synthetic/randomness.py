@@ -1,0 +1,117 @@
+"""Random numbers as pure functions of (seed, stream, entity, ordinal).
+
+Nothing is drawn in sequence, so a row's values depend on nothing but the row: not on how many rows there are, on
+their order, or on how long the world is. What is drawn for whom is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+Flags = NDArray[np.bool_]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mix(x: Keys) -> Keys:
+    """The splitmix64 step (Steele, Lea and Flood 2014): a bijection of 64 bits that scatters neighbours."""
+    x = x + _GOLDEN
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+class Draws:
+    """Counter-based random numbers of one seed.
+
+    Every method takes a stream name, the entities (n non-negative integers or keys) and an ordinal (one number, or
+    one an entity), and returns n values. Equal arguments give equal values; different streams are independent.
+
+    Args:
+        seed: Any integer.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._streams: dict[str, np.uint64] = {}
+
+    def bits(self, stream: str, entity: ArrayLike, ordinal: ArrayLike = 0) -> Keys:
+        """64 random bits an entity; also the way to make a child's key out of its parent's.
+
+        Returns:
+            (n,) unsigned integers.
+        """
+        if stream not in self._streams:
+            digest = hashlib.blake2b(f"{self._seed}/{stream}".encode(), digest_size=8).digest()
+            self._streams[stream] = np.uint64(int.from_bytes(digest, "little"))
+        with np.errstate(over="ignore"):
+            state = _mix(np.asarray(entity).astype(np.uint64) ^ self._streams[stream])
+            return _mix(state + np.asarray(ordinal).astype(np.uint64) * _GOLDEN)
+
+    def uniform(self, stream: str, entity: ArrayLike, ordinal: ArrayLike = 0) -> Floats:
+        """Uniform on the open interval (0, 1).
+
+        Returns:
+            (n,) floats, never 0 and never 1, so that every inverse distribution function is finite.
+        """
+        return ((self.bits(stream, entity, ordinal) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+    def normal(self, stream: str, entity: ArrayLike, ordinal: ArrayLike = 0) -> Floats:
+        """Standard normal, (n,) floats."""
+        return np.asarray(special.ndtri(self.uniform(stream, entity, ordinal)))
+
+    def exponential(self, stream: str, entity: ArrayLike, ordinal: ArrayLike = 0) -> Floats:
+        """Exponential with mean 1, (n,) floats."""
+        return -np.log(self.uniform(stream, entity, ordinal))
+
+    def gamma(self, stream: str, entity: ArrayLike, shape: float, ordinal: ArrayLike = 0) -> Floats:
+        """Gamma with the given shape and scale 1, (n,) floats."""
+        return np.asarray(special.gammaincinv(shape, self.uniform(stream, entity, ordinal)))
+
+    def beta(self, stream: str, entity: ArrayLike, a: float, b: float) -> Floats:
+        """Beta(a, b), (n,) floats."""
+        return np.asarray(special.betaincinv(a, b, self.uniform(stream, entity)))
+
+    def poisson(self, stream: str, entity: ArrayLike, mean: ArrayLike, most: int) -> Ints:
+        """Poisson with the given means, cut off at `most`.
+
+        Args:
+            stream: Name of the stream.
+            entity: (n,) entities.
+            mean: One mean, or (n,) means; small ones, as the cost grows with `most`.
+            most: Largest value returned.
+
+        Returns:
+            (n,) integers.
+        """
+        left = self.uniform(stream, entity)
+        mean = np.broadcast_to(np.asarray(mean, dtype=np.float64), left.shape)
+        probability = np.exp(-mean)
+        count = np.zeros(left.shape, dtype=np.int64)
+        for k in range(most):
+            left = left - probability
+            count += left > 0
+            probability = probability * mean / (k + 1)
+        return count
+
+    def pick(self, stream: str, entity: ArrayLike, weights: ArrayLike, ordinal: ArrayLike = 0) -> Ints:
+        """An index into `weights`, with probability proportional to the weight.
+
+        Args:
+            stream: Name of the stream.
+            entity: (n,) entities.
+            weights: (m,) non-negative weights, the same for all entities.
+            ordinal: One number, or one an entity.
+
+        Returns:
+            (n,) integers from 0 to m - 1.
+        """
+        steps = np.cumsum(np.asarray(weights, dtype=np.float64))
+        return np.searchsorted(steps / steps[-1], self.uniform(stream, entity, ordinal), side="right")

@@ -1,0 +1,408 @@
+"""ml.churn: the classifier's laws on odd tables, and the protocol's cutoffs, fallbacks and warnings."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+from ml.churn import (
+    ChurnClassifier,
+    closed_cutoffs,
+    evaluate_and_score,
+    feature_columns,
+    probability_tier,
+    recency_tier,
+)
+
+AS_OF = date(2024, 6, 30)
+CUTOFFS = [
+    *(date(2023, month, day) for month, day in ((9, 30), (10, 31), (11, 30), (12, 31))),
+    *(date(2024, month, day) for month, day in ((1, 31), (2, 29), (3, 31), (4, 30), (5, 31), (6, 30))),
+]
+SCORE_TYPES = {
+    "customer_id": "object",
+    "as_of": "datetime64[ns]",
+    "horizon_days": "int64",
+    "churn_probability": "float64",
+    "risk_tier": "string",
+    "reason_1": "string",
+    "reason_2": "string",
+    "reason_3": "string",
+    "model_version": "string",
+}
+
+
+def mixed(n=300, seed=0):
+    """A table with every kind of column, and labels that depend on some of them."""
+    rng = np.random.default_rng(seed)
+    days = rng.exponential(60, n).round()
+    plan = rng.choice(["basic", "plus", "pro"], n)
+    autopay = rng.random(n) < 0.5
+    gap = np.where(rng.random(n) < 0.4, np.nan, rng.exponential(30, n))
+    X = pd.DataFrame(
+        {
+            "days_since_last_order": days,
+            "plan": pd.Categorical(plan),
+            "city": pd.array(np.where(rng.random(n) < 0.2, None, rng.choice(["A", "B"], n)), dtype="string"),
+            "autopay": pd.array(np.where(rng.random(n) < 0.1, None, autopay), dtype="boolean"),
+            "average_gap_days": gap,
+            "spend": [Decimal(str(round(v, 2))) for v in rng.lognormal(3, 1, n)],
+            "constant": 7,
+            "all_missing": np.nan,
+            "nothing": pd.Series([None] * n, dtype=object),
+        }
+    )
+    y = rng.random(n) < expit(np.log1p(days) - 3.5 + (plan == "basic") - autopay)
+    return X, y
+
+
+def features(customers=400, *, seed=0, cutoffs=CUTOFFS, as_of=AS_OF, horizon=30, signal=1.0):
+    """A frame like customer_features, whose label depends on recency and frequency."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for cutoff in cutoffs:
+        days = rng.exponential(60, customers).round()
+        orders = 1 + rng.poisson(2, customers)
+        churned = rng.random(customers) < expit(signal * (np.log1p(days) - 3.2 - 0.4 * (orders - 3)))
+        known = cutoff + timedelta(days=horizon) <= as_of
+        parts.append(
+            pd.DataFrame(
+                {
+                    "customer_id": pd.Series([f"c{i:04}" for i in range(customers)], dtype=object),
+                    "cutoff_date": cutoff,
+                    "days_since_last_order": days,
+                    "order_count": orders,
+                    "region": rng.choice(["north", "south"], customers),
+                    "first_order_on": pd.Timestamp(cutoff),
+                    f"churned_{horizon}d": pd.array(churned if known else [None] * customers, dtype="boolean"),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+# --- classifier ------------------------------------------------------------------------------------------------------
+
+
+def test_mixed_columns_give_probabilities_and_labels():
+    X, y = mixed()
+    model = ChurnClassifier(random_state=0).fit(X, y)
+    p = model.predict_proba(X)
+    assert p.shape == (300, 2)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert ((p >= 0) & (p <= 1)).all()
+    np.testing.assert_array_equal(model.predict(X), p[:, 1] >= 0.5)
+    assert model.kinds_ == {
+        "days_since_last_order": "number",
+        "plan": "category",
+        "city": "category",
+        "autopay": "flag",
+        "average_gap_days": "number",
+        "spend": "number",
+        "constant": "number",
+        "all_missing": "number",
+        "nothing": "number",
+    }
+    assert abs(p[:, 1].mean() - y.mean()) < 0.02
+
+
+def test_contributions_add_up_to_the_uncalibrated_log_odds():
+    X, y = mixed()
+    model = ChurnClassifier(random_state=0).fit(X, y)
+    explanation = model.explain(X)
+    log_odds = explanation.intercept + explanation.contributions.sum(axis=1)
+    np.testing.assert_allclose(log_odds, model.decision_function(X), atol=1e-10)
+    a, b = model.calibration_
+    np.testing.assert_allclose(expit(a + b * log_odds), model.predict_proba(X)[:, 1], atol=1e-10)
+    assert list(explanation.contributions) == list(X)
+    # Relative to the average training row; columns that say nothing contribute nothing.
+    np.testing.assert_allclose(explanation.contributions.mean(), 0, atol=1e-10)
+    assert (explanation.contributions[["constant", "all_missing", "nothing"]].abs() < 1e-9).all(axis=None)
+
+
+def test_reasons_are_the_largest_contributions_that_raise_the_risk():
+    X, y = mixed()
+    model = ChurnClassifier(random_state=0).fit(X, y)
+    texts = {
+        "days_since_last_order": "no order for {value:.0f} days, {spend:.2f} spent",
+        "average_gap_days": "orders every {value:.0f} days",
+    }
+    explanation = model.explain(X, n_reasons=3, reason_texts=texts)
+    for i in range(0, 300, 7):
+        row = explanation.contributions.iloc[i].sort_values(ascending=False, kind="stable")
+        expected = [name for name in row.index[:3] if row[name] >= 0.05]
+        reasons = [r for r in explanation.reasons.iloc[i] if not pd.isna(r)]
+        assert len(reasons) == len(expected)
+        for name, text in zip(expected, reasons, strict=True):
+            value = X.loc[i, name]
+            if name == "days_since_last_order":
+                assert text == f"no order for {value:.0f} days, {float(X.loc[i, 'spend']):.2f} spent"
+            elif name == "average_gap_days":
+                missing = "average gap days = unknown"
+                assert text == (missing if np.isnan(value) else f"orders every {value:.0f} days")
+            elif name == "plan":
+                assert text == f"plan = {value}"
+            elif name == "autopay":
+                assert text == "autopay = " + ("unknown" if pd.isna(value) else "yes" if value else "no")
+    assert explanation.reasons["reason_1"].notna().any()
+
+
+def test_more_reasons_than_features_are_empty():
+    X, y = mixed()
+    reasons = ChurnClassifier(random_state=0).fit(X[["plan"]], y).explain(X[["plan"]], n_reasons=2).reasons
+    assert reasons["reason_2"].isna().all()
+
+
+def test_unseen_categories_and_newly_missing_values_are_scored():
+    X, y = mixed()
+    model = ChurnClassifier(random_state=0).fit(X, y)
+    new = X.head(2).assign(plan="never seen", days_since_last_order=[np.nan, 5000], all_missing=3.0)
+    p = model.predict_proba(new)
+    assert np.isfinite(p).all()
+
+
+@pytest.mark.parametrize("labels", [["stays", "goes"], [3, 7], [False, True]])
+def test_any_two_labels(labels):
+    X, y = mixed()
+    model = ChurnClassifier(random_state=0).fit(X, np.asarray(labels)[y.astype(int)])
+    assert set(model.predict(X)) == set(labels)
+    assert model.classes_.tolist() == sorted(labels)
+
+
+def test_errors_are_clear():
+    X, y = mixed(60)
+    with pytest.raises(ValueError, match=r"1 class\(es\)"):
+        ChurnClassifier().fit(X, np.ones(60))
+    with pytest.raises(ValueError, match="labels are missing"):
+        ChurnClassifier().fit(X, pd.array([None, *y[1:]], dtype="boolean"))
+    with pytest.raises(ValueError, match="neither numeric"):
+        ChurnClassifier().fit(X.assign(day=pd.Timestamp("2024-01-01")), y)
+    with pytest.raises(ValueError, match="infinity"):
+        ChurnClassifier().fit(X.assign(ratio=np.inf), y)
+    with pytest.raises(ValueError, match="repeated"):
+        ChurnClassifier().fit(pd.concat([X, X[["plan"]]], axis=1), y)
+    with pytest.raises(ValueError, match="feature names"):
+        ChurnClassifier(random_state=0).fit(X, y).predict_proba(X.drop(columns="plan"))
+
+
+@pytest.mark.parametrize("shape", ["wide", "mostly missing", "rare", "small"])
+def test_odd_tables(shape):
+    rng = np.random.default_rng(2)
+    n = {"wide": 400, "mostly missing": 300, "rare": 2000, "small": 40}[shape]
+    signal = rng.normal(size=n)
+    X = pd.DataFrame({"signal": signal, "noise": rng.normal(size=n)})
+    y = rng.random(n) < expit(2 * signal)
+    if shape == "wide":
+        for j in range(12):
+            X[f"code_{j}"] = rng.integers(0, 200, n).astype(str)
+    elif shape == "mostly missing":
+        X = X.mask(rng.random(X.shape) < 0.9)
+    elif shape == "rare":
+        y = rng.random(n) < expit(2 * signal - 7)
+        assert 5 <= y.sum() <= 60
+    model = ChurnClassifier(random_state=0).fit(X, y)
+    p = model.predict_proba(X)[:, 1]
+    assert np.isfinite(p).all()
+    assert p.mean() == pytest.approx(y.mean(), abs=0.06)
+    assert np.corrcoef(p, y)[0, 1] > 0.1
+
+
+def test_calibrated_on_new_rows():
+    X, y = mixed(6000, seed=1)
+    model = ChurnClassifier(random_state=0).fit(X[:3000], y[:3000])
+    p = model.predict_proba(X[3000:])[:, 1]
+    for low in (0.0, 0.25, 0.5, 0.75):
+        chosen = (p >= low) & (p < low + 0.25)
+        assert p[chosen].mean() == pytest.approx(y[3000:][chosen].mean(), abs=0.06)
+
+
+def test_groups_stay_together_so_that_copies_do_not_flatter():
+    """With every row copied, folds by row would find the copies; folds by group choose the strong prior."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(60, 20)), columns=[f"f{j}" for j in range(20)])
+    y = rng.random(60) < 0.5
+    groups = np.tile(np.arange(60), 8)
+    copies, labels = pd.concat([X] * 8, ignore_index=True), np.tile(y, 8)
+    assert ChurnClassifier(random_state=0).fit(copies, labels, groups=groups).C_ == 0.01
+    assert ChurnClassifier(random_state=0).fit(copies, labels).C_ > 0.01
+
+
+# --- protocol --------------------------------------------------------------------------------------------------------
+
+
+def test_closed_cutoffs_include_the_one_that_closes_today():
+    cutoffs = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
+    assert closed_cutoffs(cutoffs, date(2024, 3, 30), 30) == cutoffs[:2]
+    assert closed_cutoffs(cutoffs, date(2024, 3, 29), 30) == cutoffs[:1]
+    assert closed_cutoffs(cutoffs[::-1], date(2024, 5, 1), 30) == cutoffs
+
+
+def test_tiers_by_hand():
+    assert recency_tier([0, 90, 91, 180, 181]).tolist() == ["Low", "Low", "Medium", "Medium", "High"]
+    assert probability_tier([0.39, 0.4, 0.69, 0.7]).tolist() == ["Low", "Medium", "Medium", "High"]
+
+
+def test_feature_columns_leave_out_keys_labels_and_dates():
+    assert feature_columns(features(5)) == ["days_since_last_order", "order_count", "region"]
+
+
+def test_a_good_frame_is_judged_on_a_later_cutoff_and_scored():
+    frame = features()
+    texts = {"days_since_last_order": "no order for {value:.0f} days"}
+    result = evaluate_and_score(frame, AS_OF, 30, reason_texts=texts)
+    # 2024-05-31 + 30 days = 2024-06-30 = as_of: closed on the very day.
+    assert result.test_cutoff == date(2024, 5, 31)
+    # 2024-04-30 + 30 days = 2024-05-30: the last label window that ends by the test cutoff.
+    assert result.training_cutoffs == CUTOFFS[:8]
+    assert all(t + timedelta(days=30) <= result.test_cutoff for t in result.training_cutoffs)
+    assert result.scoring_cutoffs == CUTOFFS[:9]
+    assert result.model_version == "logistic-30d-2024-06-30"
+    assert result.features == ["days_since_last_order", "order_count", "region"]
+    assert result.messages == []
+    model, baselines = result.metrics["model"], result.metrics["baselines"]
+    assert model["brier"] < baselines["base_rate"]["brier"]
+    assert model["auc"] > baselines["recency"]["auc"] > 0.5
+    assert baselines["tier_rule"]["auc"] < model["auc"]
+    assert baselines["recency_frequency"]["auc"] > baselines["recency"]["auc"]
+    assert result.metrics["train_rows"] == 8 * 400
+    scores = result.scores
+    assert scores.dtypes.astype(str).to_dict() == SCORE_TYPES
+    assert scores["customer_id"].is_monotonic_increasing
+    assert scores["churn_probability"].between(0, 1).all()
+    assert (scores["churn_probability"] == scores["churn_probability"].round(6)).all()
+    assert scores["risk_tier"].tolist() == probability_tier(scores["churn_probability"]).tolist()
+    assert scores["reason_1"].str.startswith("no order for").sum() > 50
+
+
+def test_one_day_earlier_the_last_cutoff_is_open():
+    as_of = date(2024, 6, 29)
+    frame = features(as_of=as_of, cutoffs=[*CUTOFFS[:9], as_of])
+    # Labels that a careless export filled in too early must not be used.
+    early = (frame["cutoff_date"] == date(2024, 5, 31)).to_numpy()
+    frame["churned_30d"] = frame["churned_30d"].mask(early, True)
+    result = evaluate_and_score(frame, as_of, 30)
+    assert result.test_cutoff == date(2024, 4, 30)
+    # 2024-03-31 + 30 days = 2024-04-30.
+    assert result.training_cutoffs == CUTOFFS[:7]
+    assert date(2024, 5, 31) not in result.scoring_cutoffs
+
+
+def test_labels_after_the_training_window_change_nothing_in_the_judged_model():
+    """Test labels set the metrics but not the model: with them swapped, the probabilities' mean stays."""
+    frame = features()
+    at_test = (frame["cutoff_date"] == date(2024, 5, 31)).to_numpy()
+    swapped = frame.copy()
+    swapped.loc[at_test, "churned_30d"] = ~swapped.loc[at_test, "churned_30d"]
+    one, other = evaluate_and_score(frame, AS_OF, 30), evaluate_and_score(swapped, AS_OF, 30)
+    assert one.metrics["model"]["mean_probability"] == other.metrics["model"]["mean_probability"]
+    assert one.metrics["model"]["auc"] == pytest.approx(1 - other.metrics["model"]["auc"])
+
+
+def test_order_of_rows_changes_nothing():
+    frame = features(150)
+    shuffled = frame.sample(frac=1, random_state=9)
+    one, other = evaluate_and_score(frame, AS_OF, 30), evaluate_and_score(shuffled, AS_OF, 30)
+    pd.testing.assert_frame_equal(one.scores, other.scores)
+    assert one.metrics == other.metrics
+
+
+def test_a_planted_leak_is_called_implausible():
+    frame = features()
+    frame["orders_next_month"] = (~frame["churned_30d"].fillna(value=False)).astype(int)
+    result = evaluate_and_score(frame, AS_OF, 30)
+    assert result.metrics["model"]["auc"] >= 0.98
+    assert any("implausible" in message and "leak" in message for message in result.messages)
+
+
+def test_too_few_of_a_class_fall_back_to_the_recency_rule():
+    frame = features(60)
+    frame["churned_30d"] = frame["churned_30d"].mask(frame["churned_30d"].notna(), other=True)
+    texts = {"days_since_last_order": "no order for {value:.0f} days"}
+    result = evaluate_and_score(frame, AS_OF, 30, reason_texts=texts)
+    assert result.model_version == "recency_rule"
+    assert result.model is None
+    assert "60 customers left and 0 stayed" in result.messages[0]
+    assert result.scores.dtypes.astype(str).to_dict() == SCORE_TYPES
+    assert result.scores["churn_probability"].isna().all()
+    now = frame[frame["cutoff_date"] == AS_OF].sort_values("customer_id")
+    assert result.scores["risk_tier"].tolist() == recency_tier(now["days_since_last_order"]).tolist()
+    low = result.scores["risk_tier"] == "Low"
+    assert result.scores.loc[low, "reason_1"].isna().all()
+    assert result.scores.loc[~low, "reason_1"].str.startswith("no order for").all()
+
+
+def test_no_closed_cutoff_and_one_customer_fall_back_as_well():
+    open_only = evaluate_and_score(features(cutoffs=[AS_OF]), AS_OF, 30)
+    assert open_only.model_version == "recency_rule"
+    assert "No cutoff lies 30 days back" in open_only.messages[0]
+    assert len(open_only.scores) == 400
+    one = evaluate_and_score(features(1), AS_OF, 30)
+    assert one.model_version == "recency_rule"
+    assert len(one.scores) == 1
+
+
+def test_no_customers_give_a_typed_empty_result():
+    result = evaluate_and_score(features(3).head(0), AS_OF, 30)
+    assert len(result.scores) == 0
+    assert result.scores.dtypes.astype(str).to_dict() == SCORE_TYPES
+    assert any("nothing to score" in message for message in result.messages)
+
+
+def test_without_an_earlier_closed_cutoff_other_customers_judge():
+    result = evaluate_and_score(features(cutoffs=[date(2024, 5, 31), AS_OF]), AS_OF, 30)
+    assert result.training_cutoffs == []
+    assert result.scoring_cutoffs == [date(2024, 5, 31)]
+    assert result.metrics["evaluation"] == "other customers"
+    assert result.metrics["model"]["auc"] > 0.6
+    assert result.model_version.startswith("logistic")
+    assert any("not on a later date" in message for message in result.messages)
+
+
+def test_a_model_worse_than_the_base_rate_is_replaced():
+    frame = features(signal=2.0)
+    at_test = (frame["cutoff_date"] == date(2024, 5, 31)).to_numpy()
+    frame.loc[at_test, "churned_30d"] = ~frame.loc[at_test, "churned_30d"]
+    result = evaluate_and_score(frame, AS_OF, 30)
+    assert result.model_version == "baseline"
+    assert any("worse than the base rate" in message for message in result.messages)
+    # Recency and frequency are turned round as well: what remains is the mean of all closed cutoffs.
+    assert result.scores["churn_probability"].nunique() == 1
+    expected = frame.loc[frame["churned_30d"].notna(), "churned_30d"].astype(float).mean()
+    assert result.scores["churn_probability"].iloc[0] == pytest.approx(expected, abs=1e-6)
+    assert result.scores["reason_1"].isna().all()
+
+
+def test_a_baseline_of_recency_and_frequency_explains_itself():
+    """A feature that means the opposite at the test cutoff ruins the model, not the baseline."""
+    frame = features(signal=0.6)
+    churned = frame["churned_30d"].fillna(value=False).astype(float)
+    turned = (frame["cutoff_date"] == date(2024, 5, 31)).to_numpy()
+    noise = np.random.default_rng(3).normal(size=len(frame))
+    frame["fickle"] = np.where(turned, 1 - churned, churned) + 0.2 * noise
+    result = evaluate_and_score(frame, AS_OF, 30)
+    assert result.model_version == "baseline"
+    assert result.features == ["days_since_last_order", "order_count"]
+    assert result.scores["churn_probability"].nunique() > 10
+    assert result.scores["reason_1"].notna().any()
+
+
+def test_values_far_beyond_training_are_left_out():
+    frame = features()
+    days = (pd.to_datetime(frame["cutoff_date"]) - pd.Timestamp("2023-09-01")).dt.days
+    frame["day_number"] = days * 100 + np.random.default_rng(0).integers(0, 30, len(frame))
+    late = features(cutoffs=[CUTOFFS[0], CUTOFFS[8], AS_OF])
+    late["day_number"] = frame["day_number"].iloc[[*range(400), *range(3200, 3600), *range(3600, 4000)]].to_numpy()
+    result = evaluate_and_score(late, AS_OF, 30)
+    assert "day_number" not in result.features
+    assert any("day_number" in message for message in result.messages)
+
+
+def test_bad_frames_are_refused():
+    with pytest.raises(ValueError, match="absent"):
+        evaluate_and_score(features(5), AS_OF, 90)
+    twice = pd.concat([features(5), features(5)])
+    with pytest.raises(ValueError, match="more than one row"):
+        evaluate_and_score(twice, AS_OF, 30)

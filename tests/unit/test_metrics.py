@@ -1,0 +1,68 @@
+"""ml.metrics: calibration, reports and false-discovery control against hand-made values and scipy."""
+
+import numpy as np
+import pytest
+from scipy.stats import false_discovery_control
+
+from ml.metrics import benjamini_hochberg, binary_report, expected_calibration_error
+
+
+def test_calibration_error_of_two_bins_by_hand():
+    # Bin [.2, .3): mean p .25, observed .5, gap .25, weight 2/4. Bin [.9, 1]: mean p .95, observed 1, gap .05.
+    assert expected_calibration_error([0, 1, 1, 1], [0.25, 0.25, 0.9, 1.0]) == pytest.approx(0.25 * 0.5 + 0.05 * 0.5)
+
+
+def test_calibration_error_is_zero_when_each_bin_is_right():
+    assert expected_calibration_error([1, 0, 1, 1, 1, 0], [0.5, 0.5, 0.75, 0.75, 0.75, 0.75]) == pytest.approx(0)
+
+
+def test_fewer_bins_average_more():
+    assert expected_calibration_error([0, 1], [0.2, 0.8], bins=1) == pytest.approx(0)
+    assert expected_calibration_error([0, 1], [0.2, 0.8], bins=2) == pytest.approx(0.2)
+
+
+def test_report_by_hand():
+    report = binary_report([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    assert report["n"] == 4
+    assert report["positives"] == 2
+    assert report["base_rate"] == 0.5
+    assert report["mean_probability"] == pytest.approx(0.4125)
+    assert report["auc"] == 0.75
+    assert report["average_precision"] == pytest.approx(0.5 + 0.5 * 2 / 3)
+    assert report["brier"] == pytest.approx((0.01 + 0.16 + 0.4225 + 0.04) / 4)
+    assert report["ece"] == pytest.approx((0.1 + 0.4 + 0.65 + 0.2) / 4)
+
+
+def test_one_class_has_no_auc_and_no_rows_have_nothing():
+    one = binary_report([1, 1], [0.5, 0.9])
+    assert one["auc"] is None
+    assert one["average_precision"] is None
+    assert one["brier"] == pytest.approx(0.13)
+    none = binary_report([], [])
+    assert none["n"] == 0
+    assert {none[key] for key in ("base_rate", "auc", "brier", "ece", "log_loss")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("y", "p"), [([0, 2], [0.1, 0.2]), ([0, 1], [0.1, 1.2]), ([0, 1], [0.1, np.nan]), ([0], [0.1, 0.2])]
+)
+def test_bad_input_is_refused(y, p):
+    with pytest.raises(ValueError, match=r"labels|probabilities"):
+        binary_report(y, p)
+
+
+def test_benjamini_hochberg_by_hand():
+    assert benjamini_hochberg([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+
+
+def test_benjamini_hochberg_equals_scipy():
+    p = np.random.default_rng(0).random(200) ** 3
+    np.testing.assert_allclose(benjamini_hochberg(p), false_discovery_control(p))
+
+
+def test_untested_hypotheses_do_not_count():
+    q = benjamini_hochberg([0.01, np.nan, 0.04])
+    assert q == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
+    assert benjamini_hochberg([]).shape == (0,)
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        benjamini_hochberg([1.1])
