@@ -1,4 +1,7 @@
-"""Trained models and their cards on disk: skops files that load without running code, and JSON that says what they are."""
+"""Trained models and their cards on disk.
+
+Models are skops files, which load without running code; a card is JSON that says what a model is and how it did.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,27 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED
 
 
-def save_model(folder: Path, name: str, model: Any) -> Path:
+def save_model(folder: Path, name: str, model: Any | None) -> None:
     """Store a fitted model, replacing the one of the same name in one step.
 
     Args:
         folder: Folder of the home's models.
         name: File name without ending.
-        model: A fitted estimator.
+        model: A fitted estimator; None where a rule took the model's place, and an earlier file goes.
     """
     import skops.io
 
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.skops"
+    if model is None:
+        target.unlink(missing_ok=True)
+        return
     temporary = folder / f".{name}.skops"
-    skops.io.dump(model, temporary)
+    skops.io.dump(model, temporary, compression=ZIP_DEFLATED)
     temporary.replace(target)
-    return target
 
 
 def save_card(folder: Path, name: str, runs: Sequence[Mapping[str, Any]]) -> None:

@@ -109,7 +109,9 @@ def _settings(**overrides: Any) -> Settings:
     except SettingsError as error:
         message = str(error)
         for option in ("as_of", "home", "source"):
-            message = message.replace(f"PULSE_{option.upper()} =", f"--{option.replace('_', '-')} / PULSE_{option.upper()} =")
+            message = message.replace(
+                f"PULSE_{option.upper()} =", f"--{option.replace('_', '-')} / PULSE_{option.upper()} ="
+            )
         click.echo(f"pulse: {message}", err=True)
         raise SystemExit(2) from None
 

@@ -1,7 +1,8 @@
 """dbt in this process: the manifest, one build, and its events as Dagster events.
 
 Which models there are is the dbt project's business; which builds a refresh makes is decided in
-`orchestration.assets.transforms`. The exact pin of dagster-dbt exists for this module: two of its imports are not public.
+`orchestration.assets.transforms`. The exact pin of dagster-dbt exists for this module: two of its imports are not
+public.
 """
 
 import json
@@ -19,8 +20,8 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration.lock import WriterLock
 from orchestration.preview import preview_markdown
-from orchestration.resources import WriterLock
 from orchestration.settings import Settings
 
 _RESULTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
@@ -50,7 +51,7 @@ class PulseTranslator(DagsterDbtTranslator):
 
 @contextmanager
 def _variables(variables: Mapping[str, str]) -> Iterator[None]:
-    """dbt's profile and sources read the process's environment."""
+    """Set variables for a while: dbt's profile and sources read the process's environment."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -110,7 +111,12 @@ class Dbt(dg.ConfigurableResource):
         from dbt_common.events.functions import msg_to_dict
 
         selection = get_updated_cli_invocation_params_for_context(context, manifest, PulseTranslator())
-        arguments = ["--quiet", "build", *selection.selection_args, *_flags(self.variables["PULSE_DBT_PROJECT"], self.home)]
+        arguments = [
+            "--quiet",
+            "build",
+            *selection.selection_args,
+            *_flags(self.variables["PULSE_DBT_PROJECT"], self.home),
+        ]
         if selection.indirect_selection:
             arguments += ["--indirect-selection", selection.indirect_selection]
         if full_refresh:

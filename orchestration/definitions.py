@@ -27,7 +27,12 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
     """
     manifest = load_manifest(settings)
     raw = build_raw_assets(settings)
-    assets = [raw, *build_dbt_assets(settings, manifest), *build_ml_assets(settings, manifest), *build_report_assets(settings)]
+    assets = [
+        raw,
+        *build_dbt_assets(settings, manifest),
+        *build_ml_assets(settings, manifest),
+        *build_report_assets(settings),
+    ]
     upstream = sorted({key for definition in assets for key in definition.keys})
     return dg.Definitions(
         assets=[*assets, build_publish_asset(settings, manifest, upstream)],

@@ -6,11 +6,32 @@ for a plain `dbt build`, and for publishing alone, hours later. Nothing is copie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-import pandas as pd
+
+@dataclass(frozen=True)
+class Build:
+    """One row of meta.builds: how a model's build ended, or that a dbt invocation started or finished."""
+
+    invocation_id: str
+    resource: str
+    status: str
+    refresh: int | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What the gate needs of one row of meta.check_results."""
+
+    check: str
+    status: str
+    failures: int | None
+    refresh: int | None
+    recorded_at: datetime
 
 
 @dataclass(frozen=True)
@@ -47,7 +68,7 @@ def required_by(manifest: Mapping[str, Any]) -> Required:
     return Required(frozenset(models), checks)
 
 
-def objections(required: Required, builds: pd.DataFrame, results: pd.DataFrame, refresh: int) -> list[str]:
+def objections(required: Required, builds: Iterable[Build], results: Iterable[CheckResult], refresh: int) -> list[str]:
     """Every reason not to publish; none means go.
 
     A model must have been built for this refresh, after any build that died; a blocking check must have passed for
@@ -55,44 +76,53 @@ def objections(required: Required, builds: pd.DataFrame, results: pd.DataFrame, 
 
     Args:
         required: What has to be in order.
-        builds: meta.builds: invocation_id, resource, status, refresh, recorded_at.
-        results: meta.check_results: check_name, asset, status, failures, refresh, recorded_at.
+        builds: Every row of meta.builds.
+        results: Every row of meta.check_results.
         refresh: Number of the refresh that raw now holds.
 
     Returns:
         One sentence a reason, naming model or check.
     """
-    invocations = builds[builds["resource"] == "dbt"]
-    finished = set(invocations.loc[invocations["status"] == "finished", "invocation_id"])
-    died = invocations[(invocations["status"] == "started") & ~invocations["invocation_id"].isin(finished)]
-    died_at = died["recorded_at"].max() if len(died) else None
+    built: dict[str, Build] = {}
+    started: dict[str, datetime] = {}
+    for build in sorted(builds, key=lambda each: each.recorded_at):
+        if build.resource != "dbt":
+            built[build.resource] = build
+        elif build.status == "started":
+            started[build.invocation_id] = build.recorded_at
+        else:
+            started.pop(build.invocation_id, None)
+    died_at = max(started.values(), default=None)
+    checked = {result.check: result for result in sorted(results, key=lambda each: each.recorded_at)}
 
-    last_build = builds[builds["resource"] != "dbt"].sort_values("recorded_at").groupby("resource").tail(1)
-    built = {row.resource: row for row in last_build.itertuples(index=False)}
-    last_result = results.sort_values("recorded_at").groupby("check_name").tail(1)
-    checked = {row.check_name: row for row in last_result.itertuples(index=False)}
+    by_model = (_of_model(model, built.get(model), died_at, refresh) for model in sorted(required.models))
+    by_check = (
+        _of_check(check, asset, checked.get(check), built.get(asset), refresh)
+        for check, asset in sorted(required.checks.items())
+    )
+    return [reason for reason in (*by_model, *by_check) if reason]
 
-    reasons = []
-    for model in sorted(required.models):
-        build = built.get(model)
-        if build is None:
-            reasons.append(f"{model} has never been built.")
-        elif build.status != "success":
-            reasons.append(f"{model} was not built: its last build ended as {build.status}.")
-        elif build.refresh != refresh:
-            reasons.append(f"{model} was built for refresh {build.refresh}, raw is at refresh {refresh}.")
-        elif died_at is not None and build.recorded_at <= died_at:
-            reasons.append(f"{model} may be half built: a later dbt build never finished.")
-    for check, asset in sorted(required.checks.items()):
-        result = checked.get(check)
-        build = built.get(asset)
-        if result is None:
-            reasons.append(f"check {check} on {asset} has never run.")
-        elif result.status not in ("pass", "warn"):
-            rows = "" if pd.isna(result.failures) else f" ({int(result.failures)} rows)"
-            reasons.append(f"check {check} on {asset} did not pass{rows}: {result.status}.")
-        elif result.refresh != refresh:
-            reasons.append(f"check {check} on {asset} last ran for refresh {result.refresh}, not {refresh}.")
-        elif build is not None and result.recorded_at < build.recorded_at:
-            reasons.append(f"check {check} has not run since {asset} was last built.")
-    return reasons
+
+def _of_model(model: str, build: Build | None, died_at: datetime | None, refresh: int) -> str | None:
+    if build is None:
+        return f"{model} has never been built."
+    if build.status != "success":
+        return f"{model} was not built: its last build ended as {build.status}."
+    if build.refresh != refresh:
+        return f"{model} was built for refresh {build.refresh}, raw is at refresh {refresh}."
+    if died_at is not None and build.recorded_at <= died_at:
+        return f"{model} may be half built: a later dbt build never finished."
+    return None
+
+
+def _of_check(check: str, asset: str, result: CheckResult | None, build: Build | None, refresh: int) -> str | None:
+    if result is None:
+        return f"check {check} on {asset} has never run."
+    if result.status not in ("pass", "warn"):
+        rows = "" if result.failures is None else f" ({result.failures} rows)"
+        return f"check {check} on {asset} did not pass{rows}: {result.status}."
+    if result.refresh != refresh:
+        return f"check {check} on {asset} last ran for refresh {result.refresh}, not {refresh}."
+    if build is not None and result.recorded_at < build.recorded_at:
+        return f"check {check} has not run since {asset} was last built."
+    return None

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from orchestration.resources import writer_lock
+from orchestration.lock import writer_lock
 from orchestration.settings import Settings
 
 _CONFIG = """\
@@ -41,9 +41,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def close_dead_runs(
-    settings: Settings, instance: dg.DagsterInstance, log: Callable[[str], None] | None = None
-) -> None:
+def close_dead_runs(settings: Settings, instance: dg.DagsterInstance, log: Callable[[str], None] | None = None) -> None:
     """Note runs as failed whose process died: nobody else does, and the UI would wait for them for ever.
 
     With the writer lock held no run can be alive.

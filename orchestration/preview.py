@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 PERSONAL = frozenset({"name", "email"})
@@ -22,6 +24,6 @@ def preview_markdown(frame: pd.DataFrame, rows: int = 5) -> str:
     return "\n".join(lines)
 
 
-def _cell(value: object) -> str:
+def _cell(value: Any) -> str:
     text = "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
     return text.replace("|", "\\|").replace("\n", " ")[:80]

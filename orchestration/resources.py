@@ -1,23 +1,27 @@
-"""The writer lock, the warehouse and the raw folder: the only code that opens the warehouse or the published file.
+"""The warehouse and the raw folder: the only code that opens the warehouse or the published file.
 
-What is computed, and in which order, is decided elsewhere; dbt has a resource of its own in `orchestration.dbt`.
+What is computed, and in which order, is decided elsewhere; dbt has a resource of its own in `orchestration.dbt`, the
+writer lock in `orchestration.lock`.
 """
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import dagster as dg
 import duckdb
 import pandas as pd
 from dagster_duckdb import DuckDBResource
 
+from orchestration.dbt import Dbt
+from orchestration.gate import Build, CheckResult
+from orchestration.lock import WriterLock
 from orchestration.settings import Settings
 from sources.store import RawFolder
 
@@ -45,55 +49,6 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-# Dagster gives every resource that asks for the lock a lock of its own; within one process they share one hold.
-_holds: dict[Path, int] = {}
-_handles: dict[Path, IO[str]] = {}
-
-
-@contextmanager
-def writer_lock(home: Path, log: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the one right to write to a home; wait for it, and say so, when another process has it.
-
-    Held again within the same process it is shared, and freed by the last to leave. The kernel frees it when the
-    process ends, however it ends.
-    """
-    home = home.resolve()
-    if not _holds.get(home):
-        _handles[home] = _lock_file(home, log)
-    _holds[home] = _holds.get(home, 0) + 1
-    try:
-        yield
-    finally:
-        _holds[home] -= 1
-        if not _holds[home]:
-            _handles.pop(home).close()
-
-
-def _lock_file(home: Path, log: Callable[[str], None] | None) -> IO[str]:
-    home.mkdir(parents=True, exist_ok=True)
-    handle = (home / ".writer.lock").open("a+")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if log is not None:
-            log("Another refresh is under way in this home; waiting for it to finish.")
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    return handle
-
-
-class WriterLock(dg.ConfigurableResource):
-    """Holds a home's writer lock for a whole run."""
-
-    home: str
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["WriterLock"]:
-        """Wait for the lock, and keep it until the run has ended."""
-        log = context.log.info if context.log else None
-        with writer_lock(Path(self.home), log):
-            yield self
-
-
 class RawStore(dg.ConfigurableResource):
     """The raw folder of a home."""
 
@@ -112,7 +67,6 @@ class Warehouse(DuckDBResource):
     lock: dg.ResourceDependency[WriterLock]
     work: str
     """Path of the file with staging and intermediate models, attached as `work` for reading."""
-
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -151,7 +105,7 @@ class Warehouse(DuckDBResource):
         with self.connect() as connection:
             connection.register("frame", frame)
             connection.execute("begin")
-            connection.execute(f"create schema if not exists {table.split('.')[0]}")
+            connection.execute(f"create schema if not exists {table.partition('.')[0]}")
             connection.execute(f"create or replace table {table} as select {selected} from frame")
             connection.execute("commit")
         return len(frame)
@@ -185,14 +139,25 @@ class Warehouse(DuckDBResource):
 
     def last_refresh(self) -> int:
         """Number of the last refresh noted, 0 before the first."""
+        return int(self._meta("select coalesce(max(refresh), 0) from meta.refreshes")[0][0])
+
+    def builds(self) -> list[Build]:
+        """Every build noted."""
+        return [Build(*row) for row in self._meta("select * from meta.builds")]
+
+    def check_results(self) -> list[CheckResult]:
+        """Every check result noted."""
+        return [
+            CheckResult(*row)
+            for row in self._meta("select check_name, status, failures, refresh, recorded_at from meta.check_results")
+        ]
+
+    def _meta(self, query: str) -> list[tuple[Any, ...]]:
         with self.connect() as connection:
             connection.execute(META_TABLES)
-            row = connection.execute("select coalesce(max(refresh), 0) from meta.refreshes").fetchone()
-        return int(row[0]) if row else 0
+            return connection.execute(query).fetchall()
 
-    def record_check(
-        self, name: str, asset: str, *, severity: str, passed: bool, message: str, refresh: int
-    ) -> None:
+    def record_check(self, name: str, asset: str, *, severity: str, passed: bool, message: str, refresh: int) -> None:
         """Keep the result of a Python check beside those of dbt's tests."""
         with self.connect() as connection:
             connection.execute(META_TABLES)
@@ -257,8 +222,6 @@ def open_published(path: Path) -> duckdb.DuckDBPyConnection:
 
 def build_resources(settings: Settings) -> dict[str, Any]:
     """The resources of one home, all behind one writer lock."""
-    from orchestration.dbt import Dbt
-
     lock = WriterLock(home=str(settings.home))
     return {
         "lock": lock,
@@ -274,8 +237,6 @@ def build_resources(settings: Settings) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
     packages = ("customer-pulse", "dagster", "dbt-core", "dbt-duckdb", "duckdb", "pandas", "scikit-learn")
     return {package: version(package) for package in packages}
 

@@ -28,8 +28,15 @@ def print_summary(console: Console, settings: Settings) -> None:
             "select refresh, as_of, source, rows from meta.refreshes where status = 'published' order by 1 desc limit 1"
         )
         customers, buyers = one("select count(*), count(purchase_count) from marts.customer_360")
-        sales, orders, revenue = one(
-            "select count(*), count(distinct order_id) filter (where is_order_line), sum(net_revenue) from marts.fct_sales"
+        sales, orders, revenue, guests = one(
+            """
+            select
+                count(*),
+                count(distinct order_id) filter (where is_order_line),
+                coalesce(sum(net_revenue), 0),
+                coalesce(sum(net_revenue) filter (where customer_id is null), 0)
+            from marts.fct_sales
+            """
         )
         first_day, last_day = one("select min(sold_on), max(sold_on) from marts.fct_sales")
         segments = connection.execute(
@@ -38,7 +45,9 @@ def print_summary(console: Console, settings: Settings) -> None:
             from marts.customer_360 where segment is not null group by 1 order by 3 desc
             """
         ).fetchall()
-        risky, risky_spend = one("select count(*), coalesce(sum(total_spend), 0) from marts.customer_360 where is_at_risk")
+        risky, risky_spend = one(
+            "select count(*), coalesce(sum(total_spend), 0) from marts.customer_360 where is_at_risk"
+        )
         without_probability = one(
             "select count(*) from marts.customer_360 where purchase_count is not null and churn_probability is null"
         )[0]
@@ -55,13 +64,15 @@ def print_summary(console: Console, settings: Settings) -> None:
     console.rule(f"[bold]Customer Pulse[/], as of {as_of:%-d %B %Y}")
     console.print(f"Source: {source}. Refresh {refresh}.", highlight=False)
     console.print(
-        f"[bold]{customers:,}[/] customers, {buyers:,} with an order. [bold]{sales:,}[/] sale lines in {orders:,} orders, "
-        f"{_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/].",
+        f"[bold]{customers:,}[/] customers, {buyers:,} with an order. [bold]{sales:,}[/] sale lines in {orders:,} "
+        f"orders, {_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/]"
+        + (f", {guests:,.2f} of it from guests." if guests else "."),
         highlight=False,
     )
     table = Table(box=None, pad_edge=False)
-    for column, justify in (("Segment", "left"), ("customers", "right"), ("net revenue", "right"), ("share", "right")):
-        table.add_column(column, justify=justify)
+    table.add_column("Segment")
+    for column in ("customers", "net revenue", "share"):
+        table.add_column(column, justify="right")
     total = sum(spend for _, _, spend, _ in segments) or 1
     for segment, count, spend, _ in segments:
         table.add_row(segment, f"{count:,}", f"{spend:,.2f}", f"{float(spend / total):.0%}")

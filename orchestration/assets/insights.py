@@ -4,17 +4,22 @@ How an estimator works is the business of `ml`; here is which frame it gets and 
 are imported inside the assets, because scikit-learn costs seconds.
 """
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
 from orchestration.artefacts import load_cards, save_card, save_model
-from orchestration.checks import CHURN_QUALITY, Verdict, churn_quality
+from orchestration.checks import CHURN_QUALITY, churn_quality
 from orchestration.preview import preview_markdown
 from orchestration.resources import RawStore, Warehouse
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.churn import ChurnResult
 
 HORIZONS = (30, 90, 180)
 """Days without an order that count as having left."""
@@ -56,6 +61,51 @@ REASONS = {
 """Words for the features of customer_features, as reasons of a churn score."""
 
 
+class MlTables:
+    """The ml tables as dbt's sources declare them.
+
+    Args:
+        manifest: dbt's manifest as a dictionary.
+    """
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self._sources = {
+            source["name"]: source for source in manifest["sources"].values() if source["source_name"] == "ml"
+        }
+
+    def described(self, table: str, deps: list[str], *kinds: str) -> dict[str, Any]:
+        """Arguments of the asset that writes a table.
+
+        Args:
+            table: Its name.
+            deps: Keys of what it reads, as ``schema.table``.
+            *kinds: Further kinds, shown in the UI.
+        """
+        columns = [dg.TableColumn(name, kind, doc) for name, kind, doc in self._columns(table)]
+        return {
+            "key": ["ml", table],
+            "deps": [dg.AssetKey(dep.split(".")) for dep in deps],
+            "description": self._sources[table]["description"],
+            "group_name": "ml",
+            "owners": ["team:data-science"],
+            "kinds": {"python", "duckdb", *kinds},
+            "metadata": {"dagster/column_schema": dg.TableSchema(columns=columns)},
+        }
+
+    def store(self, warehouse: Warehouse, table: str, frame: pd.DataFrame) -> dict[str, Any]:
+        """Replace a table; returns row count and preview as metadata."""
+        rows = warehouse.replace(f"ml.{table}", [(name, kind) for name, kind, _ in self._columns(table)], frame)
+        return {"dagster/row_count": rows, "preview": dg.MetadataValue.md(preview_markdown(frame))}
+
+    def names(self, table: str) -> list[str]:
+        """A table's columns in order."""
+        return [name for name, _, _ in self._columns(table)]
+
+    def _columns(self, table: str) -> list[tuple[str, str, str]]:
+        columns = self._sources[table]["columns"].values()
+        return [(column["name"], column["data_type"], column["description"]) for column in columns]
+
+
 def build_ml_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
     """Clusters, churn scores, ticket anomalies, and the record of their runs.
 
@@ -63,30 +113,12 @@ def build_ml_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.
         settings: The settings.
         manifest: dbt's manifest: it declares the columns of the ml tables.
     """
+    tables = MlTables(manifest)
+    return [build(settings, tables) for build in (_clusters, _churn, _anomalies, _model_runs)]
 
-    def described(table: str, deps: list[str], kinds: set[str]) -> dict[str, Any]:
-        source = manifest["sources"][f"source.customer_pulse.ml.{table}"]
-        columns = [
-            dg.TableColumn(column["name"], column["data_type"], column["description"])
-            for column in source["columns"].values()
-        ]
-        return {
-            "key": ["ml", table],
-            "deps": [dg.AssetKey(dep.split(".")) for dep in deps],
-            "description": source["description"],
-            "group_name": "ml",
-            "owners": ["team:data-science"],
-            "kinds": {"python", "duckdb", *kinds},
-            "metadata": {"dagster/column_schema": dg.TableSchema(columns=columns)},
-        }
 
-    def store(warehouse: Warehouse, table: str, frame: pd.DataFrame) -> dict[str, Any]:
-        source = manifest["sources"][f"source.customer_pulse.ml.{table}"]
-        columns = [(column["name"], column["data_type"]) for column in source["columns"].values()]
-        rows = warehouse.replace(f"ml.{table}", columns, frame)
-        return {"dagster/row_count": rows, "preview": dg.MetadataValue.md(preview_markdown(frame))}
-
-    @dg.asset(**described("customer_clusters", ["marts.customer_rfm"], {"scikitlearn"}))
+def _clusters(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
+    @dg.asset(**tables.described("customer_clusters", ["marts.customer_rfm"], "scikitlearn"))
     def customer_clusters(
         context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
     ) -> dg.MaterializeResult:
@@ -102,82 +134,66 @@ def build_ml_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.
         )
         result = cluster_customers(frame, random_state=settings.seed)
         _say(context, result.messages)
-        version = f"kmeans-{as_of}"
-        if result.model is not None:
-            save_model(settings.models, "customer_clusters", result.model)
+        save_model(settings.models, "customer_clusters", result.model)
         save_card(
             settings.models,
             "customer_clusters",
-            [_run("customer_clusters", version, as_of, result.metrics, result.messages)],
+            [_run("customer_clusters", f"kmeans-{as_of}", as_of, result.metrics, result.messages)],
         )
-        details = store(warehouse, "customer_clusters", result.clusters.assign(as_of=as_of))
+        details = tables.store(warehouse, "customer_clusters", result.clusters.assign(as_of=as_of))
         profile = dg.MetadataValue.md(preview_markdown(result.profile, rows=12))
         return dg.MaterializeResult(metadata={**details, **_figures(result.metrics), "profile": profile})
 
-    @dg.asset(
-        **described("churn_scores", ["marts.customer_features"], {"scikitlearn"}),
-        check_specs=[
-            dg.AssetCheckSpec(
-                CHURN_QUALITY,
-                asset=["ml", "churn_scores"],
-                description="On the test cutoff the model is better than the base rate and than recency alone, and calibrated.",
-                blocking=False,
-            )
-        ],
+    return customer_clusters
+
+
+def _churn(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
+    quality = dg.AssetCheckSpec(
+        CHURN_QUALITY,
+        asset=["ml", "churn_scores"],
+        description="On the test cutoff: better than the base rate, better than recency alone, and calibrated.",
+        blocking=False,
     )
+
+    @dg.asset(**tables.described("churn_scores", ["marts.customer_features"], "scikitlearn"), check_specs=[quality])
     def churn_scores(context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
         from ml.churn import evaluate_and_score
 
         as_of, refresh = raw.folder.clock()
         features = warehouse.read("select * from marts.customer_features order by cutoff_date, customer_id")
-        scores, runs, verdicts = [], [], {}
-        for horizon in HORIZONS:
-            result = evaluate_and_score(
-                features, as_of, horizon, reason_texts=REASONS, random_state=settings.seed
-            )
-            scores.append(result.scores)
-            _say(context, [f"{horizon} days: {message}" for message in result.messages])
-            if result.model is not None:
-                save_model(settings.models, f"churn_{horizon}d", result.model)
-            metrics = {
-                **result.metrics.get("model", {}),
-                **{name: value for name, value in result.metrics.items() if name != "model"},
-                "training_cutoffs": result.training_cutoffs,
-                "scoring_cutoffs": result.scoring_cutoffs,
-                "features": result.features,
-                "seed": settings.seed,
-            }
-            runs.append(
-                _run(
-                    "churn", result.model_version, as_of, metrics, result.messages,
-                    horizon_days=horizon, test_cutoff=result.test_cutoff,
-                )
-            )
-            verdicts[horizon] = churn_quality(result.metrics, result.messages)
+        results = [
+            evaluate_and_score(features, as_of, horizon, reason_texts=REASONS, random_state=settings.seed)
+            for horizon in HORIZONS
+        ]
+        for result in results:
+            _say(context, [f"{result.horizon_days} days: {message}" for message in result.messages])
+            save_model(settings.models, f"churn_{result.horizon_days}d", result.model)
+        runs = [_churn_run(result, settings.seed) for result in results]
         save_card(settings.models, "churn", runs)
-        details = store(warehouse, "churn_scores", pd.concat(scores, ignore_index=True))
-        verdict = Verdict(
-            all(each.passed for each in verdicts.values()),
-            " ".join(f"{horizon} days: {each.message}" for horizon, each in verdicts.items()),
-        )
+        scores = pd.concat([result.scores for result in results], ignore_index=True)
+        details = tables.store(warehouse, "churn_scores", scores)
+
+        verdicts = {result.horizon_days: churn_quality(result.metrics, result.messages) for result in results}
+        passed = all(verdict.passed for verdict in verdicts.values())
+        message = " ".join(f"{horizon} days: {verdict.message}" for horizon, verdict in verdicts.items())
         warehouse.record_check(
-            CHURN_QUALITY, "churn_scores", severity="warn", passed=verdict.passed, message=verdict.message,
-            refresh=refresh,
+            CHURN_QUALITY, "churn_scores", severity="warn", passed=passed, message=message, refresh=refresh
         )
-        headline = {f"{run['horizon_days']}d": _figures(run["metrics"]) for run in runs}
+        headline = {f"{run['horizon_days']} days": _figures(run["metrics"]) for run in runs}
         return dg.MaterializeResult(
             metadata={**details, "metrics": dg.MetadataValue.json(headline)},
             check_results=[
                 dg.AssetCheckResult(
-                    check_name=CHURN_QUALITY,
-                    passed=verdict.passed,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=verdict.message,
+                    check_name=CHURN_QUALITY, passed=passed, severity=dg.AssetCheckSeverity.WARN, description=message
                 )
             ],
         )
 
-    @dg.asset(**described("ticket_anomalies", ["marts.customer_sentiment"], {"scipy"}))
+    return churn_scores
+
+
+def _anomalies(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
+    @dg.asset(**tables.described("ticket_anomalies", ["marts.customer_sentiment"], "scipy"))
     def ticket_anomalies(raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
         from ml.anomalies import unusual_sentiment
 
@@ -190,46 +206,53 @@ def build_ml_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.
             """
         )
         result = unusual_sentiment(frame)
-        found = int(result["is_anomaly"].sum())
-        tested = int(result["q_value"].notna().sum())
-        metrics = {"customers": len(result), "tested": tested, "anomalies": found}
-        save_card(
-            settings.models, "ticket_anomalies", [_run("ticket_anomalies", f"beta-binomial-{as_of}", as_of, metrics, [])]
-        )
-        details = store(warehouse, "ticket_anomalies", result.assign(as_of=as_of))
+        metrics = {
+            "customers": len(result),
+            "tested": int(result["q_value"].notna().sum()),
+            "anomalies": int(result["is_anomaly"].sum()),
+        }
+        run = _run("ticket_anomalies", f"beta-binomial-{as_of}", as_of, metrics, [])
+        save_card(settings.models, "ticket_anomalies", [run])
+        details = tables.store(warehouse, "ticket_anomalies", result.assign(as_of=as_of))
         return dg.MaterializeResult(metadata={**details, **metrics})
 
-    @dg.asset(
-        **described("model_runs", ["ml.customer_clusters", "ml.churn_scores", "ml.ticket_anomalies"], set()),
-    )
+    return ticket_anomalies
+
+
+def _model_runs(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
+    models = ["ml.customer_clusters", "ml.churn_scores", "ml.ticket_anomalies"]
+
+    @dg.asset(**tables.described("model_runs", models))
     def model_runs(warehouse: Warehouse) -> dg.MaterializeResult:
-        import json
-
-        columns = manifest["sources"]["source.customer_pulse.ml.model_runs"]["columns"]
         runs = [{**run, "metrics": json.dumps(run["metrics"], sort_keys=True)} for run in load_cards(settings.models)]
-        return dg.MaterializeResult(
-            metadata=store(warehouse, "model_runs", pd.DataFrame(runs, columns=list(columns)))
-        )
+        frame = pd.DataFrame(runs, columns=tables.names("model_runs"))
+        return dg.MaterializeResult(metadata=tables.store(warehouse, "model_runs", frame))
 
-    return [customer_clusters, churn_scores, ticket_anomalies, model_runs]
+    return model_runs
 
 
-def _run(
-    model: str,
-    version: str,
-    as_of: Any,
-    metrics: Mapping[str, Any],
-    messages: list[str],
-    horizon_days: int | None = None,
-    test_cutoff: Any = None,
-) -> dict[str, Any]:
+def _churn_run(result: "ChurnResult", seed: int) -> dict[str, Any]:
+    """One horizon as a row of ml.model_runs: the model's own figures first, the baselines' beside them."""
+    metrics = {
+        **result.metrics.get("model", {}),
+        **{name: value for name, value in result.metrics.items() if name != "model"},
+        "training_cutoffs": result.training_cutoffs,
+        "scoring_cutoffs": result.scoring_cutoffs,
+        "features": result.features,
+        "seed": seed,
+    }
+    run = _run("churn", result.model_version, result.as_of, metrics, result.messages)
+    return {**run, "horizon_days": result.horizon_days, "test_cutoff": result.test_cutoff}
+
+
+def _run(model: str, version: str, as_of: date, metrics: Mapping[str, Any], messages: list[str]) -> dict[str, Any]:
     """One row of ml.model_runs."""
     return {
         "model": model,
         "version": version,
-        "horizon_days": horizon_days,
+        "horizon_days": None,
         "as_of": as_of,
-        "test_cutoff": test_cutoff,
+        "test_cutoff": None,
         "metrics": dict(metrics),
         "champion": True,
         "notes": " ".join(messages) or None,

@@ -41,11 +41,10 @@ def build_publish_asset(
         if not raw.folder.exists():
             raise dg.Failure(description="There is nothing to publish yet: run `pulse run`.", allow_retries=False)
         as_of, refresh = raw.folder.clock()
-        warehouse.last_refresh()
         reasons = objections(
             required,
-            warehouse.read("select * from meta.builds"),
-            warehouse.read("select * from meta.check_results"),
+            warehouse.builds(),
+            warehouse.check_results(),
             refresh,
         )
         if reasons:

@@ -24,7 +24,11 @@ def build_report_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         as_of, refresh = raw.folder.clock()
         page = overview_page(
             daily_sales=warehouse.read(
-                "select sales_date, cast(net_revenue as double) as net_revenue, order_count from marts.daily_sales order by 1"
+                """
+                select sales_date, cast(net_revenue as double) as net_revenue, order_count
+                from marts.daily_sales
+                order by sales_date
+                """
             ),
             customers=warehouse.read(
                 """
