@@ -5,10 +5,6 @@ Nothing is computed here. Dagster and dbt are imported inside the commands, so t
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from orchestration.settings import PROJECT_ROOT, Settings, SettingsError
+from orchestration.settings import Settings, SettingsError
 
 _HOME = click.option(
     "--home", type=click.Path(file_okay=False, path_type=Path), help="Folder for everything; data/ by default."
@@ -75,6 +71,25 @@ def raw(source: str | None, as_of: str | None, home: Path | None, if_absent: boo
 
 
 @main.command()
+@click.argument("sql")
+@_HOME
+def query(sql: str, home: Path | None) -> None:
+    """Run SQL on the published file and print the result."""
+    import duckdb
+
+    from orchestration.resources import open_published
+
+    settings = _settings(home=home)
+    try:
+        with open_published(settings.published) as connection:
+            console = Console()
+            connection.sql(sql).show(max_width=console.width if console.is_terminal else 1000)
+    except (FileNotFoundError, duckdb.Error) as error:
+        click.echo(f"pulse: {error}", err=True)
+        raise SystemExit(1) from None
+
+
+@main.command()
 @_SOURCE
 @_AS_OF
 @_HOME
@@ -82,25 +97,13 @@ def raw(source: str | None, as_of: str | None, home: Path | None, if_absent: boo
 def ui(source: str | None, as_of: str | None, home: Path | None, port: int) -> None:
     """Open the Dagster UI, with schedules on and the history kept in the home."""
     settings = _settings(source=source, as_of=as_of, home=home)
-    from orchestration.instance import close_dead_runs, open_instance
+    from orchestration.instance import UiError, serve_ui
 
-    with open_instance(settings) as instance:
-        close_dead_runs(settings, instance)
-    command = [
-        *(sys.executable, "-m", "dagster", "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")),
-        *("--host", "127.0.0.1", "--port", str(port)),
-    ]
-    environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(settings.dagster_home)}
-    click.echo(f"Dagster UI: http://127.0.0.1:{port} (Ctrl+C ends it)")
-    # In a session of its own, because it ignores TERM otherwise; so its end is passed on by hand.
-    process = subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT, start_new_session=True)  # noqa: S603
-
-    def stop(_number: int, _frame: Any) -> None:
-        process.send_signal(signal.SIGINT)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    raise SystemExit(max(0, process.wait()))
+    try:
+        raise SystemExit(serve_ui(settings, port, click.echo))
+    except UiError as error:
+        click.echo(f"pulse: {error}", err=True)
+        raise SystemExit(2) from None
 
 
 def _settings(**overrides: Any) -> Settings:
@@ -126,6 +129,7 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
         from orchestration.dbt import DbtError
         from orchestration.definitions import build_defs
         from orchestration.instance import close_dead_runs, open_instance, run_job
+        from orchestration.lock import writer_lock
 
         try:
             definitions = build_defs(settings)
@@ -135,8 +139,9 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
     from orchestration.progress import Progress
 
     progress = Progress(console)
-    with open_instance(settings) as instance:
-        close_dead_runs(settings, instance, log=_said(console))
+    # Held to the end of the run, so that no other process takes this run for dead.
+    with open_instance(settings) as instance, writer_lock(settings.home, _said(console)):
+        close_dead_runs(settings, instance)
         succeeded = run_job(definitions, job, instance, progress)
     progress.finish(succeeded)
     if not succeeded and settings.published.exists():

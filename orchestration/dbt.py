@@ -20,6 +20,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration.gate import judged_by
 from orchestration.lock import WriterLock
 from orchestration.preview import preview_markdown
 from orchestration.settings import Settings
@@ -69,6 +70,8 @@ def _flags(project: str, home: str) -> list[str]:
     return [
         *("--project-dir", project, "--profiles-dir", project),
         *("--target-path", str(folder / "target"), "--log-path", str(folder)),
+        # What matters of dbt's output arrives as events.
+        *("--log-level", "none", "--log-level-file", "warn"),
     ]
 
 
@@ -119,6 +122,8 @@ class Dbt(dg.ConfigurableResource):
         ]
         if selection.indirect_selection:
             arguments += ["--indirect-selection", selection.indirect_selection]
+        # Unit tests judge the code, not the data: they run in `dbt build` and in the tests, not in every refresh.
+        arguments += ["--exclude-resource-type", "unit_test"]
         if full_refresh:
             arguments.append("--full-refresh")
 
@@ -161,23 +166,30 @@ class Dbt(dg.ConfigurableResource):
 
 
 def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Row count and preview of a relation that was just built, read through dbt's own connection."""
+    """Row count, columns and preview of a relation that was just built, read through dbt's own connection."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     info = message["data"]["node_info"]
     if info.get("node_status") not in ("success", "None") and message["data"].get("status") != "success":
         return {}
     node = manifest["nodes"][info["unique_id"]]
-    relation = node["relation_name"]
+    relation, documented = node["relation_name"], node["columns"]
     handle = DuckDBConnectionManager.env().handle()
     try:
         cursor = handle.cursor()
         count = cursor.execute(f"select count(*) from {relation}").fetchone()
+        described = cursor.execute(f"describe select * from {relation}").fetchall()
         frame = cursor.execute(f"select * from {relation} limit 5").df()
     finally:
         handle.close()
     return {
         "dagster/row_count": int(count[0]) if count else 0,
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(name, kind.lower(), documented.get(name, {}).get("description") or None)
+                for name, kind, *_ in described
+            ]
+        ),
         "preview": dg.MetadataValue.md(preview_markdown(frame)),
     }
 
@@ -192,9 +204,9 @@ def _explain(result: Any, home: Path) -> str:
         if status == "error":
             lines.append(f"{node.name}: {(node_result.message or '').strip()}")
         elif status == "fail":
-            of = f" on {node.attached_node.split('.', 2)[2]}" if getattr(node, "attached_node", None) else ""
+            of = judged_by(getattr(node, "attached_node", None), node.depends_on.nodes)
             rows = f"{node_result.failures} row{'' if node_result.failures == 1 else 's'}"
-            lines.append(f"check {node.name}{of} failed: {rows}{_failing_rows(node.compiled_code, home)}")
+            lines.append(f"check {node.name} on {of} failed: {rows}{_failing_rows(node.compiled_code, home)}")
     return "\n".join(lines) or str(result.exception)
 
 

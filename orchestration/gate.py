@@ -6,7 +6,7 @@ for a plain `dbt build`, and for publishing alone, hours later. Nothing is copie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,9 +63,19 @@ def required_by(manifest: Mapping[str, Any]) -> Required:
     for node in nodes:
         if node["resource_type"] != "test" or node["config"]["severity"].lower() != "error":
             continue
-        judged = node.get("attached_node") or next(iter(node["depends_on"]["nodes"]), "")
-        checks[node["name"]] = ".".join(judged.split(".")[2:])
+        checks[node["name"]] = judged_by(node.get("attached_node"), node["depends_on"]["nodes"])
     return Required(frozenset(models), checks)
+
+
+def judged_by(attached_node: str | None, depends_on: Sequence[str]) -> str:
+    """The asset a test judges: the model it is attached to, else the first it reads; as meta.check_results names it.
+
+    Args:
+        attached_node: dbt's id of the model it is declared on; None for tests of sources and singular tests.
+        depends_on: dbt's ids of what it reads.
+    """
+    node = attached_node or next(iter(depends_on), "")
+    return ".".join(node.split(".")[2:])
 
 
 def objections(required: Required, builds: Iterable[Build], results: Iterable[CheckResult], refresh: int) -> list[str]:
@@ -95,12 +105,18 @@ def objections(required: Required, builds: Iterable[Build], results: Iterable[Ch
     died_at = max(started.values(), default=None)
     checked = {result.check: result for result in sorted(results, key=lambda each: each.recorded_at)}
 
-    by_model = (_of_model(model, built.get(model), died_at, refresh) for model in sorted(required.models))
-    by_check = (
-        _of_check(check, asset, checked.get(check), built.get(asset), refresh)
-        for check, asset in sorted(required.checks.items())
-    )
-    return [reason for reason in (*by_model, *by_check) if reason]
+    by_model = {model: _of_model(model, built.get(model), died_at, refresh) for model in sorted(required.models)}
+    failed, not_run = [], []
+    for check, asset in sorted(required.checks.items()):
+        result = checked.get(check)
+        reason = _of_check(check, asset, result, built.get(asset), refresh)
+        if reason and result is not None and result.status in ("fail", "error"):
+            failed.append(reason)
+        elif reason and not by_model.get(asset):
+            # Where the model itself is the reason, its checks that did not run say nothing more.
+            not_run.append(reason)
+    # What failed comes first: it is why the rest was skipped.
+    return [*failed, *(reason for reason in by_model.values() if reason), *not_run]
 
 
 def _of_model(model: str, build: Build | None, died_at: datetime | None, refresh: int) -> str | None:
@@ -119,7 +135,7 @@ def _of_check(check: str, asset: str, result: CheckResult | None, build: Build |
     if result is None:
         return f"check {check} on {asset} has never run."
     if result.status not in ("pass", "warn"):
-        rows = "" if result.failures is None else f" ({result.failures} rows)"
+        rows = "" if not result.failures else f" ({result.failures} row{'' if result.failures == 1 else 's'})"
         return f"check {check} on {asset} did not pass{rows}: {result.status}."
     if result.refresh != refresh:
         return f"check {check} on {asset} last ran for refresh {result.refresh}, not {refresh}."

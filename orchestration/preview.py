@@ -25,5 +25,9 @@ def preview_markdown(frame: pd.DataFrame, rows: int = 5) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    # A date read into a frame becomes a timestamp at midnight.
+    is_day = isinstance(value, pd.Timestamp) and value == value.normalize()
+    text = str(value.date() if is_day else value)
     return text.replace("|", "\\|").replace("\n", " ")[:80]

@@ -63,6 +63,11 @@ class Settings(BaseModel):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
+    @field_validator("source")
+    @classmethod
+    def _absolute_source(cls, value: str) -> str:
+        return value if value in ("auto", "synthetic") else str(Path(value).expanduser().resolve())
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Read the settings.

@@ -36,7 +36,7 @@ def open_source(settings: Settings, starts_on: date) -> Source:
     """
     if is_synthetic(settings):
         return SyntheticSource(seed=settings.seed, customers=settings.scale, starts_on=starts_on)
-    path = settings.landing if settings.source == "auto" else Path(settings.source).expanduser()
+    path = settings.landing if settings.source == "auto" else Path(settings.source)
     if not path.exists():
         raise SourceError(
             f"{path} does not exist. A source is auto, synthetic, or the path of a sources.yml, a folder or a file."

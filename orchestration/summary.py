@@ -48,9 +48,15 @@ def print_summary(console: Console, settings: Settings) -> None:
         risky, risky_spend = one(
             "select count(*), coalesce(sum(total_spend), 0) from marts.customer_360 where is_at_risk"
         )
-        without_probability = one(
-            "select count(*) from marts.customer_360 where purchase_count is not null and churn_probability is null"
-        )[0]
+        horizon, without_probability = one(
+            """
+            select
+                any_value(churn_horizon_days) filter (where churn_probability is not null),
+                count(*) filter (where churn_probability is null)
+            from marts.customer_360
+            where purchase_count is not null
+            """
+        )
         tested, unusual = one("select count(q_value), count(*) filter (where is_anomaly) from ml.ticket_anomalies")
         trends = connection.execute(
             """
@@ -77,16 +83,16 @@ def print_summary(console: Console, settings: Settings) -> None:
     for segment, count, spend, _ in segments:
         table.add_row(segment, f"{count:,}", f"{spend:,.2f}", f"{float(spend / total):.0%}")
     console.print(table)
-    if without_probability:
+    if horizon is None:
         console.print(
-            f"At risk: not told for {without_probability:,} customers, too few have left or stayed to train a model; "
+            f"At risk of leaving: not told for {without_probability:,} customers, too few have left or stayed to train a model; "
             "they have a tier by recency.",
             highlight=False,
         )
     else:
         console.print(
-            f"At risk: [bold]{risky:,}[/] customers who ordered within a year and will probably not within the next "
-            f"period; they have spent {risky_spend:,.2f}.",
+            f"At risk of leaving, by the churn model: [bold]{risky:,}[/] customers who ordered within a year and will "
+            f"probably not in the next {horizon} days; they have spent {risky_spend:,.2f}.",
             highlight=False,
         )
     if tested:
@@ -104,7 +110,7 @@ def print_summary(console: Console, settings: Settings) -> None:
     _print_rows(console, json.loads(rows or "[]"), settings)
     console.print("\nNext:", highlight=False)
     for what, where in (
-        ("query", f'duckdb "{_short(settings.published)}"   -- start with: from marts.customer_360'),
+        ("query", f"{_short(settings.published)} with any DuckDB client, or: pulse query 'from marts.customer_360'"),
         ("look at", _short(settings.reports / "index.html")),
         ("lineage and checks", "make ui"),
     ):

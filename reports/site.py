@@ -15,10 +15,6 @@ from plotly.offline import get_plotlyjs
 PLOTLY_FILE = "plotly.min.js"
 
 
-def _waiting(home: Path, refresh: int) -> Path:
-    return home / f".reports-{refresh}"
-
-
 def write_site(home: Path, refresh: int, pages: Mapping[str, str]) -> Path:
     """Write the pages of one refresh, not yet published.
 
@@ -30,8 +26,9 @@ def write_site(home: Path, refresh: int, pages: Mapping[str, str]) -> Path:
     Returns:
         The folder that waits to be published.
     """
-    for old in home.glob(".reports-*"):
-        shutil.rmtree(old)
+    _recover(home)
+    for forgotten in home.glob(".reports-*"):
+        shutil.rmtree(forgotten)
     folder = _waiting(home, refresh)
     folder.mkdir(parents=True)
     (folder / PLOTLY_FILE).write_text(get_plotlyjs(), encoding="utf-8")
@@ -47,7 +44,8 @@ def publish_site(home: Path, refresh: int) -> None:
         home: Folder that holds ``reports``.
         refresh: Number of the refresh.
     """
-    waiting, published, old = _waiting(home, refresh), home / "reports", home / ".reports-old"
+    _recover(home)
+    waiting, published, old = _waiting(home, refresh), _published(home), _old(home)
     if not waiting.exists():
         return
     shutil.rmtree(old, ignore_errors=True)
@@ -55,3 +53,21 @@ def publish_site(home: Path, refresh: int) -> None:
         published.rename(old)
     waiting.rename(published)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _recover(home: Path) -> None:
+    """Put back what a process left that died between the two steps in which a folder is replaced."""
+    if _old(home).exists() and not _published(home).exists():
+        _old(home).rename(_published(home))
+
+
+def _published(home: Path) -> Path:
+    return home / "reports"
+
+
+def _waiting(home: Path, refresh: int) -> Path:
+    return home / f".reports-{refresh}"
+
+
+def _old(home: Path) -> Path:
+    return home / ".reports-old"

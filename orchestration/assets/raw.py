@@ -24,14 +24,14 @@ CLOCK = dg.AssetKey(["pulse", "clock"])
 def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
     """The raw tables and the clock as one multi-asset."""
 
-    @dg.multi_asset(name="raw", specs=[*map(_spec, CONTRACTS), _clock_spec()])
-    def raw(context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
+    @dg.multi_asset(name="raw_tables", specs=[*map(_spec, CONTRACTS), _clock_spec()])
+    def raw_tables(context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
         try:
             yield from refresh_raw(context.log.warning, settings, raw.folder, warehouse)
         except SourceError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
 
-    return raw
+    return raw_tables
 
 
 def refresh_raw(
@@ -57,10 +57,12 @@ def refresh_raw(
     last_day = settings.as_of or received_on - timedelta(days=1)
     starts_on = synthetic_start(state.began_on, last_day)
     source = open_source(settings, starts_on)
-    changed = state.identity is not None and state.identity != source.identity
+    # Zoned times are stored as local ones, so another zone means other rows.
+    identity = source.identity if is_synthetic(settings) else f"{source.identity}, times in {settings.timezone}"
+    changed = state.identity is not None and state.identity != identity
     if changed or settings.full_refresh:
         if changed:
-            say(f"The source changed: this home is rebuilt from {source.title}.")
+            say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
             warehouse.reset()
         folder.reset()
         state = folder.state()
@@ -90,7 +92,7 @@ def refresh_raw(
     folder.recover()
 
     # The identity is kept with the rows: a refresh that fails from here on must not rebuild the home next time.
-    state.identity, state.batch, state.files = source.identity, refresh, files
+    state.identity, state.batch, state.files = identity, refresh, files
     state.began_on = starts_on.isoformat() if is_synthetic(settings) else None
     folder.save(state)
     warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])

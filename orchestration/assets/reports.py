@@ -33,7 +33,7 @@ def build_report_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             customers=warehouse.read(
                 """
                 select
-                    segment, risk_tier, is_at_risk, has_unusual_sentiment, churn_probability,
+                    segment, is_at_risk, has_unusual_sentiment, churn_probability,
                     cast(total_spend as double) as total_spend
                 from marts.customer_360
                 where purchase_count is not null
@@ -45,7 +45,7 @@ def build_report_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         folder = write_site(settings.home, refresh, {"index.html": page})
         return dg.MaterializeResult(
             metadata={
-                "page": dg.MetadataValue.url((settings.reports / "index.html").as_uri()),
+                "page": dg.MetadataValue.path(settings.reports / "index.html"),
                 "size_bytes": sum(file.stat().st_size for file in folder.iterdir()),
             }
         )

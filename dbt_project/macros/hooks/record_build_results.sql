@@ -5,30 +5,42 @@
 {% macro record_build_results(results) -%}
     {%- if execute and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
         {%- set now = "cast('" ~ modules.datetime.datetime.utcnow() ~ "' as timestamp)" -%}
-        {%- set refresh -%}
-            (select max(refresh) from {{ source('pulse', 'clock') }})
-        {%- endset -%}
         {%- set models = results | selectattr('node.resource_type', 'equalto', 'model') | list -%}
         {%- set tests = results | selectattr('node.resource_type', 'equalto', 'test') | list -%}
-        {%- for result in models %}
-            insert into meta.builds values (
-                '{{ invocation_id }}', '{{ result.node.name }}', '{{ result.status }}', {{ refresh }}, {{ now }}
-            );
-        {%- endfor -%}
-        {%- for result in tests %}
-            {%- set attached = result.node.attached_node or (result.node.depends_on.nodes | first) or '' -%}
-            {%- set parts = attached.split('.') -%}
-            insert into meta.check_results values (
-                '{{ result.node.name }}',
-                '{{ parts[2:] | join(".") }}',
-                '{{ result.node.config.severity | lower }}',
-                '{{ result.status }}',
-                {{ result.failures if result.failures is not none else 'null' }},
-                '{{ (result.message or "") | replace("'", "''") }}',
-                {{ refresh }},
+        {#- one insert a table: parsing hundreds of statements would cost more than the rows -#}
+        {%- if tests %}
+            insert into meta.check_results
+            select
+                result.*,
+                (select max(refresh) from {{ source('pulse', 'clock') }}),
                 {{ now }}
-            );
-        {%- endfor %}
-        insert into meta.builds values ('{{ invocation_id }}', 'dbt', 'finished', {{ refresh }}, {{ now }});
+            from (
+                values
+                {%- for result in tests %}
+                    {%- set attached = result.node.attached_node or (result.node.depends_on.nodes | first) or '' %}
+                    (
+                        '{{ result.node.name }}',
+                        '{{ attached.split(".")[2:] | join(".") }}',
+                        '{{ result.node.config.severity | lower }}',
+                        '{{ result.status }}',
+                        {{ result.failures if result.failures is not none else 'null' }},
+                        '{{ (result.message or "") | replace("'", "''") }}'
+                    ){{ "," if not loop.last }}
+                {%- endfor %}
+            ) as result;
+        {%- endif %}
+        insert into meta.builds
+        select
+            '{{ invocation_id }}',
+            result.*,
+            (select max(refresh) from {{ source('pulse', 'clock') }}),
+            {{ now }}
+        from (
+            values
+            {%- for result in models %}
+                ('{{ result.node.name }}', '{{ result.status }}'),
+            {%- endfor %}
+                ('dbt', 'finished')
+        ) as result;
     {%- endif -%}
 {%- endmacro %}

@@ -16,7 +16,9 @@ with
     ),
 
     churn as (
-        select * from {{ ref('stg_ml__churn_scores') }} where horizon_days = {{ var('churn_horizon_days') }}
+        select *
+        from {{ ref('stg_ml__churn_scores') }}
+        where horizon_days = {{ var('churn_horizon_days') }}
     ),
 
     delivered_churn as (
@@ -57,6 +59,7 @@ with
                 when churn.customer_id is not null then 'rule'
             end as churn_source,
             churn.risk_tier as model_risk_tier,
+            churn.horizon_days as churn_horizon_days,
             churn.reason_1,
             churn.reason_2,
             churn.reason_3,
@@ -118,6 +121,8 @@ select
     cast(
         case
             when churn_source = 'delivered' then {{ probability_tier('churn_probability') }}
+            when churn_source is null and purchase_count is not null
+                then {{ recency_tier('days_since_last_purchase') }}
             else model_risk_tier
         end as varchar
     ) as risk_tier,
@@ -132,8 +137,10 @@ select
     cast(reason_2 as varchar) as reason_2,
     cast(reason_3 as varchar) as reason_3,
     cast(churn_source as varchar) as churn_source,
-    cast(model_version as varchar) as model_version,
-    cast(scores_as_of as date) as scores_as_of,
+    cast(case when churn_source = 'model' then churn_horizon_days end as bigint) as churn_horizon_days,
+    -- a delivered score carries neither version nor day
+    cast(case when churn_source <> 'delivered' then model_version end as varchar) as model_version,
+    cast(case when churn_source <> 'delivered' then scores_as_of end as date) as scores_as_of,
     cast(coalesce(ticket_count, 0) as bigint) as ticket_count,
     cast(coalesce(negative_count, 0) as bigint) as negative_count,
     cast(negative_rate as double) as negative_rate,

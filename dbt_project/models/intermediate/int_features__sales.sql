@@ -5,7 +5,9 @@ with
     ),
 
     lines as (
-        select * from {{ ref('int_sales__classified') }} where customer_id is not null
+        select *
+        from {{ ref('int_sales__classified') }}
+        where customer_id is not null
     ),
 
     ordered as (
@@ -16,17 +18,22 @@ with
             count(distinct lines.sold_on) as order_day_count,
             min(lines.sold_on) as first_order_on,
             max(lines.sold_on) as last_order_on,
-            count(distinct case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -30) }} then lines.order_id end)
-                as orders_30d,
-            count(distinct case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -90) }} then lines.order_id end)
-                as orders_90d,
-            count(distinct case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -180) }} then lines.order_id end)
-                as orders_180d,
-            count(distinct case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -365) }} then lines.order_id end)
-                as orders_365d,
+            count(distinct lines.order_id) filter (
+                where lines.sold_on > {{ add_days('cutoffs.cutoff_date', -30) }}
+            ) as orders_30d,
+            count(distinct lines.order_id) filter (
+                where lines.sold_on > {{ add_days('cutoffs.cutoff_date', -90) }}
+            ) as orders_90d,
+            count(distinct lines.order_id) filter (
+                where lines.sold_on > {{ add_days('cutoffs.cutoff_date', -180) }}
+            ) as orders_180d,
+            count(distinct lines.order_id) filter (
+                where lines.sold_on > {{ add_days('cutoffs.cutoff_date', -365) }}
+            ) as orders_365d,
             sum(lines.gross_revenue) as gross_revenue,
-            sum(case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -90) }} then lines.gross_revenue else 0 end)
-                as gross_revenue_90d,
+            sum(
+                case when lines.sold_on > {{ add_days('cutoffs.cutoff_date', -90) }} then lines.gross_revenue else 0 end
+            ) as gross_revenue_90d,
             max(lines.gross_revenue) as largest_line_revenue,
             sum(coalesce(lines.quantity, 1)) as unit_count,
             count(distinct lines.product_id) as product_count,

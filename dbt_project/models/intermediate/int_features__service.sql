@@ -8,7 +8,8 @@ with
         select
             tickets.customer_id,
             cutoffs.cutoff_date,
-            count(*) filter (where tickets.opened_on > {{ add_days('cutoffs.cutoff_date', -180) }}) as ticket_count_180d,
+            count(*) filter (where tickets.opened_on > {{ add_days('cutoffs.cutoff_date', -180) }})
+                as ticket_count_180d,
             count(*) filter (
                 where tickets.is_negative and tickets.opened_on > {{ add_days('cutoffs.cutoff_date', -180) }}
             ) as negative_ticket_count_180d,
@@ -72,13 +73,25 @@ with
     ),
 
     touched as (
-        select customer_id, cutoff_date from tickets
+        select
+            customer_id,
+            cutoff_date
+        from tickets
         union
-        select customer_id, cutoff_date from sessions
+        select
+            customer_id,
+            cutoff_date
+        from sessions
         union
-        select customer_id, cutoff_date from emails
+        select
+            customer_id,
+            cutoff_date
+        from emails
         union
-        select customer_id, cutoff_date from activities
+        select
+            customer_id,
+            cutoff_date
+        from activities
     )
 
 select

@@ -45,7 +45,11 @@ select
     unit_price,
     discount_rate,
     gross_revenue,
-    case when is_return then sold_on else cast(returned_at as date) end as returned_on,
+    case
+        when is_return then sold_on
+        -- nothing is given back before it was sold, whatever the export says
+        when returned_at is not null then greatest(sold_on, cast(returned_at as date))
+    end as returned_on,
     returned_revenue,
     gross_revenue - returned_revenue as net_revenue,
     case

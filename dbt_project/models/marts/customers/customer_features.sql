@@ -85,13 +85,14 @@ select
     cast(customers.region as varchar) as region,
     cast(customers.age_group as varchar) as age_group,
     cast(customers.acquisition_channel as varchar) as acquisition_channel,
-    {% for horizon in horizons -%}
+    {% for horizon in horizons %}
         cast(
             case
                 when {{ add_days('measured.cutoff_date', horizon) }} <= {{ as_of() }}
                     then coalesce(measured.next_order_on > {{ add_days('measured.cutoff_date', horizon) }}, true)
             end as boolean
-        ) as churned_{{ horizon }}d{{ "," if not loop.last }}
+        ) as churned_{{ horizon }}d
+        {% if not loop.last %},{% endif %}
     {% endfor %}
 from measured
 left join service

@@ -1,6 +1,8 @@
 with
     sales as (
-        select * from {{ ref('fct_sales') }} where customer_id is not null
+        select *
+        from {{ ref('fct_sales') }}
+        where customer_id is not null
     ),
 
     orders as (

@@ -10,13 +10,15 @@ with
 
     cuts as (
         select
-            {% for column, prefix in [('days_since_last_order', 'r'), ('frequency', 'f'), ('monetary', 'm')] -%}
-                {%- set last_column = loop.last -%}
-                {% for share in [0.2, 0.4, 0.6, 0.8] -%}
-                    percentile_cont({{ share }}) within group (order by cast({{ column }} as double))
-                        as {{ prefix }}_cut_{{ loop.index }}{{ "," if not (last_column and loop.last) }}
+            {% for column, prefix in [('days_since_last_order', 'r'), ('frequency', 'f'), ('monetary', 'm')] %}
+                {% set last_column = loop.last %}
+                {% for share in [0.2, 0.4, 0.6, 0.8] %}
+                    percentile_cont({{ share }}) within group (
+                        order by cast({{ column }} as double) asc
+                    ) as {{ prefix }}_cut_{{ loop.index }}
+                    {% if not (last_column and loop.last) %},{% endif %}
                 {% endfor %}
-            {%- endfor %}
+            {% endfor %}
         from metrics
     ),
 
@@ -42,7 +44,11 @@ with
         select
             exists (select 1 from {{ ref('stg_web__sessions') }})
             or exists (select 1 from {{ ref('stg_web__events') }})
-            or exists (select 1 from {{ ref('stg_marketing__contacts') }} where opened_at is not null) as is_known
+            or exists (
+                select 1
+                from {{ ref('stg_marketing__contacts') }}
+                where opened_at is not null
+            ) as is_known
     ),
 
     ranked as (
@@ -50,7 +56,7 @@ with
             scored.*,
             case
                 when has_engagement.is_known
-                    then round(100 * percent_rank() over (order by engagement.points), 6)
+                    then round(100 * percent_rank() over (order by engagement.points asc nulls first), 6)
             end as engagement_score
         from scored
         inner join engagement on scored.customer_id = engagement.customer_id

@@ -15,7 +15,11 @@ with
         from {{ ref('stg_shop__sales') }}
         where product_id is not null and category is not null
         group by product_id, category
-        qualify row_number() over (partition by product_id order by count(*) desc, category asc) = 1
+        qualify
+            row_number() over (
+                partition by product_id
+                order by count(*) desc nulls last, category asc nulls last
+            ) = 1
     )
 
 select

@@ -3,6 +3,7 @@ with
     -- the shop's first month counts only when it was open from its first day
     shop as (
         select
+            {{ month_start('min(sold_on)') }} as opening_month,
             case
                 when min(sold_on) = {{ month_start('min(sold_on)') }} then min(sold_on)
                 else {{ add_months(month_start('min(sold_on)'), 1) }}
@@ -25,24 +26,27 @@ with
         where
             sales.is_complete
             and sales.month >= shop.first_month
-            and (sales.product_month <= shop.first_month or sales.month > sales.product_month)
+            and (sales.product_month = shop.opening_month or sales.month > sales.product_month)
     ),
 
     compared as (
         select
             *,
-            lag(unit_count) over (partition by product_id order by month) as previous_units,
-            lag(net_revenue) over (partition by product_id order by month) as previous_net_revenue,
+            lag(unit_count) over (partition by product_id order by month asc nulls last) as previous_units,
+            lag(net_revenue) over (partition by product_id order by month asc nulls last) as previous_net_revenue,
             -- the noise is that of the 12 months before: a change must not raise its own yardstick
             var_samp(unit_count) over before_month / nullif(avg(unit_count) over before_month, 0) as raw_dispersion
         from months
-        window before_month as (partition by product_id order by month rows between 12 preceding and 1 preceding)
+        window before_month as (
+            partition by product_id order by month asc nulls last rows between 12 preceding and 1 preceding
+        )
     ),
 
     tested as (
         select
             *,
-            unit_count / nullif(previous_units, 0) - 1 as change_ratio,
+            -- rounded before it is judged: 1200 / 1000 - 1 falls short of 0.2 in binary
+            round(unit_count / nullif(previous_units, 0) - 1, 6) as change_ratio,
             (unit_count - previous_units)
             / nullif(sqrt(greatest(1, coalesce(raw_dispersion, 1)) * (unit_count + previous_units)), 0) as z
         from compared
@@ -59,7 +63,7 @@ with
     ranked as (
         select
             *,
-            rank() over (partition by month order by p_value) as p_rank,
+            rank() over (partition by month order by p_value asc nulls last) as p_rank,
             count(*) over (partition by month) as test_count
         from valued
     ),
@@ -68,15 +72,15 @@ with
     adjusted as (
         select
             *,
-            min(least(1.0, p_value * test_count / (p_rank + ties - 1))) over (
+            min(least(1.0, p_value * test_count / (p_rank + tie_count - 1))) over (
                 partition by month
-                order by p_value desc, product_id asc
+                order by p_value desc nulls last, product_id asc nulls last
                 rows between unbounded preceding and current row
             ) as q_value
         from (
             select
                 *,
-                count(*) over (partition by month, p_value) as ties
+                count(*) over (partition by month, p_value) as tie_count
             from ranked
         ) as counted
     ),
@@ -100,7 +104,7 @@ select
     cast(previous_units as decimal(18, 4)) as previous_units,
     {{ money('net_revenue') }} as net_revenue,
     {{ money('previous_net_revenue') }} as previous_net_revenue,
-    cast(round(change_ratio, 6) as double) as change_ratio,
+    cast(change_ratio as double) as change_ratio,
     cast(round(p_value, 6) as double) as p_value,
     cast(round(q_value, 6) as double) as q_value,
     cast(is_significant as boolean) as is_significant,

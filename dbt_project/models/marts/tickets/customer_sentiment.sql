@@ -1,6 +1,8 @@
 with
     tickets as (
-        select * from {{ ref('fct_tickets') }} where customer_id is not null
+        select *
+        from {{ ref('fct_tickets') }}
+        where customer_id is not null
     ),
 
     aggregated as (

@@ -1,0 +1,100 @@
+"""What all tiers share: a refresh in this process, and small sales files."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """How a refresh in this process came out."""
+
+    succeeded: bool
+    output: str
+    home: Path
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the published file."""
+        with duckdb.connect(str(self.home / "pulse.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+def run_pipeline(home: Path, job: str = "refresh", **overrides: Any) -> Refresh:
+    """Run a job as `pulse` does, in this process and with a history in memory.
+
+    Args:
+        home: The home.
+        job: Name of the job.
+        **overrides: Settings by field name; nothing comes from the environment.
+    """
+    import dagster as dg
+    from rich.console import Console
+
+    from orchestration.definitions import build_defs
+    from orchestration.instance import run_job
+    from orchestration.progress import Progress
+    from orchestration.settings import Settings
+
+    settings = Settings.from_environment({}, home=home, **overrides)
+    output = io.StringIO()
+    progress = Progress(Console(file=output, width=400))
+    with dg.DagsterInstance.ephemeral() as instance:
+        succeeded = run_job(build_defs(settings), job, instance, progress)
+    progress.finish(succeeded)
+    return Refresh(succeeded, output.getvalue(), home)
+
+
+def pulse(*arguments: str, timeout: int = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the `pulse` command in a process of its own, without PULSE_ variables but those given."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "DAGSTER_"))}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("pulse")), *arguments],
+        env={**environment, "COLUMNS": "200", **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture
+def sales_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a CSV file of sales: lines of customer_id, sold_at, amount below its header."""
+
+    def write(*lines: str, name: str = "sales.csv", header: str = "customer_id,sold_at,amount") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
+def tables(path: Path, *schemas: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of some schemas, in a fixed order."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        names = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables "
+            "where table_schema in (select unnest(?)) order by 1",
+            [list(schemas)],
+        ).fetchall()
+        return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Refresh:
+    """A small synthetic business, refreshed once."""
+    return run_pipeline(tmp_path_factory.mktemp("shop"), source="synthetic", scale=300, as_of="2026-03-31")

@@ -1,0 +1,199 @@
+"""The house rules for SQL that a text search can check: what runs on DuckDB here runs on Spark elsewhere."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dbt.homes import PROJECT
+
+MODELS = sorted(PROJECT.glob("models/**/*.sql"))
+MACROS = sorted(PROJECT.glob("macros/**/*.sql"))
+SQL = [*MODELS, *sorted(PROJECT.glob("tests/**/*.sql")), *sorted(PROJECT.glob("macros/tests/*.sql"))]
+
+BANNED = {
+    "dbt.dateadd": r"\bdateadd\b|date_add\(",
+    "datediff": r"\bdatediff\b|\bdate_diff\(",
+    "strftime": r"\bstrftime\(",
+    "strpos": r"\bstrpos\(",
+    "string_agg": r"\b(string_agg|listagg)\(",
+    "regexp_replace": r"\bregexp_replace\(",
+    "log": r"\blog\(",
+    "hash": r"\bhash\(",
+    "day of the week": r"\bextract\s*\(\s*dow\b|\bdayofweek\(",
+    "unnest": r"\bunnest\(",
+    "generate_series": r"\bgenerate_series\(",
+    "exclude": r"\*\s*exclude\s*\(",
+    "asof": r"\basof\b",
+    "semi join": r"\bsemi\s+join\b",
+    "arg_max": r"\b(arg_max|arg_min)\(",
+    "try_cast": r"\btry_cast\(",
+    "cast by colons": r"::",
+    "now": r"\b(now\(|current_date\b|current_timestamp\b|today\(|random\()",
+}
+
+
+def code(path: Path) -> str:
+    """The file without comments."""
+    text = re.sub(r"\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"--[^\n]*", "", text).lower()
+
+
+def sql(path: Path) -> str:
+    """The file without comments and without Jinja."""
+    return re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " jinja ", code(path), flags=re.DOTALL)
+
+
+def documents(pattern: str) -> list[dict[str, Any]]:
+    return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(PROJECT.glob(pattern))]
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+@pytest.mark.parametrize("name", BANNED)
+def test_nothing_banned_outside_macros(name: str) -> None:
+    assert [short(path) for path in SQL if re.search(BANNED[name], code(path))] == []
+
+
+def test_no_double_quoted_identifiers() -> None:
+    assert [short(path) for path in SQL if '"' in sql(path)] == []
+
+
+def test_every_division_is_guarded() -> None:
+    """By `nullif`, or by a constant other than 0."""
+    divisors = re.compile(r"/\s*(?!nullif\(|[1-9])\S+")
+    # ranks and counts of rows that exist
+    allowed = {"models/marts/sales/product_trends.sql": ["/ (p_rank"]}
+    found = {short(path): divisors.findall(sql(path)) for path in MODELS}
+    assert {name: hits for name, hits in found.items() if hits and hits != allowed.get(name)} == {}
+
+
+def _windows(text: str) -> list[str]:
+    """What stands between the parentheses of every window."""
+    windows = []
+    for start in re.finditer(r"\bover\s*\(|\bwindow\s+\w+\s+as\s*\(", text):
+        depth, end = 1, start.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        windows.append(text[start.end() : end - 1])
+    return windows
+
+
+def test_every_window_says_where_nulls_go() -> None:
+    silent = []
+    for path in MODELS:
+        for window in _windows(sql(path)):
+            _, _, order = window.partition("order by")
+            keys = re.split(r"\b(?:rows|range)\s+between\b", order)[0]
+            flat = re.sub(r"\([^()]*\)", "", keys)
+            silent += [(short(path), key.strip()) for key in flat.split(",") if key.strip() and "nulls " not in key]
+    assert silent == []
+
+
+def test_every_ranking_window_is_ordered() -> None:
+    unordered = [
+        short(path)
+        for path in MODELS
+        if re.search(r"\b(row_number|rank|dense_rank|percent_rank|ntile)\(\)\s*over\s*\((?![^)]*order by)", sql(path))
+        or re.search(r"\b(lag|lead|first_value|last_value)\([^()]*\)\s*over\s*\((?![^)]*order by)", sql(path))
+    ]
+    assert unordered == []
+
+
+def test_only_staging_reads_sources() -> None:
+    reading = {path for path in MODELS if re.search(r"\{\{\s*source\(", code(path))}
+    staging = {path for path in MODELS if path.parts[-3] == "staging"}
+    assert reading == staging
+
+
+def test_staging_does_not_join() -> None:
+    assert [short(path) for path in MODELS if path.parts[-3] == "staging" and " join " in sql(path)] == []
+
+
+def test_nothing_reads_the_truth() -> None:
+    assert [short(path) for path in [*SQL, *MACROS] if "truth" in code(path)] == []
+
+
+def test_file_names_follow_the_grammar() -> None:
+    wrong = []
+    for path in MODELS:
+        room = path.relative_to(PROJECT / "models").parts
+        pattern = {"staging": rf"stg_{room[1]}__[a-z_]+", "intermediate": r"int_[a-z]+__[a-z]+"}.get(
+            room[0], r"(?!stg_|int_)[a-z0-9_]+"
+        )
+        if not re.fullmatch(pattern, path.stem):
+            wrong.append(short(path))
+    assert wrong == []
+
+
+def test_yaml_is_named_after_its_folder() -> None:
+    wrong = [
+        short(path)
+        for path in PROJECT.glob("models/**/*.yml")
+        if not re.fullmatch(rf"_{path.parent.name}__(models|sources|unit_tests)\.yml", path.name)
+    ]
+    assert wrong == []
+
+
+def test_every_model_is_described_beside_its_sql() -> None:
+    described = {
+        (path.parent, model["name"])
+        for path in PROJECT.glob("models/**/*__models.yml")
+        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+        if model.get("description")
+    }
+    assert described == {(path.parent, path.stem) for path in MODELS}
+
+
+def test_every_column_above_staging_is_described() -> None:
+    undescribed = [
+        f"{model['name']}.{column['name']}"
+        for room in ("intermediate", "marts", "insights")
+        for document in documents(f"models/{room}/**/*__models.yml")
+        for model in document["models"]
+        for column in model["columns"]
+        if not column.get("description")
+    ]
+    assert undescribed == []
+
+
+def test_published_marts_have_enforced_contracts() -> None:
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["models"]["customer_pulse"]
+    for room in ("marts", "insights"):
+        assert project[room]["+contract"] == {"enforced": True}
+    loose = [short(path) for path in MODELS if "contract" in code(path)]
+    typeless = [
+        f"{model['name']}.{column['name']}"
+        for room in ("marts", "insights")
+        for document in documents(f"models/{room}/**/*__models.yml")
+        for model in document["models"]
+        for column in model["columns"]
+        if not column.get("data_type")
+    ]
+    assert (loose, typeless) == ([], [])
+
+
+def test_one_macro_a_file_named_after_it_and_described() -> None:
+    described = {macro["name"] for document in documents("macros/_*.yml") for macro in document["macros"]}
+    names = set()
+    for path in MACROS:
+        kinds = re.findall(r"\{%-?\s*(macro|test)\s+(\w+)", code(path))
+        own = [f"test_{name}" if kind == "test" else name for kind, name in kinds if "__" not in name]
+        assert [name.removeprefix("test_") for name in own] == [path.stem]
+        # beside it only its implementations by engine
+        assert all(name.endswith(f"__{path.stem}") for _, name in kinds if "__" in name)
+        names |= set(own)
+    assert described == names
+
+
+def test_every_dispatched_macro_has_a_unit_test() -> None:
+    tested = {test["model"] for document in documents("models/**/*__unit_tests.yml") for test in document["unit_tests"]}
+    used = " ".join(code(path) for path in MODELS if path.stem in tested)
+    dispatched = [path.stem for path in MACROS if "adapter.dispatch(" in code(path)]
+    assert dispatched
+    assert [name for name in dispatched if f"{name}(" not in used] == []

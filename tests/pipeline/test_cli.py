@@ -1,0 +1,175 @@
+"""`pulse` as people type it, in processes of its own: the summary, plain mistakes, killed and concurrent runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import ROOT, pulse
+
+
+def test_a_run_prints_assets_and_a_summary_that_agrees_with_the_file(
+    tmp_path: Path, sales_file: Callable[..., Path]
+) -> None:
+    rows = [f"customer {n % 7},2024-{1 + n % 6:02d}-{1 + n % 28:02d},{n}.5" for n in range(60)]
+    # 3 of 63 rows are bad: fewer than 5 % of them, so they go to quarantine and the rest is loaded
+    source = sales_file(*rows, "zoë,2024-05-01,ten", "ann,someday,1", ",2024-06-30,9.75")
+    home = tmp_path / "home"
+    result = pulse("run", "--source", str(source), "--home", str(home))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "✓ marts/customer_rfm" in result.stdout
+    assert "7 customers, 7 with an order. 61 sale lines" in result.stdout
+    assert "Net revenue 1,809.75, 9.75 of it from guests." in result.stdout
+    assert "Rows received: 63 = 61 new + 0 restated + 0 known already + 2 in quarantine." in result.stdout
+    assert "sales.csv: 2 of 63 rows went to quarantine." in result.stdout
+    assert "line 62" in result.stdout
+    assert (home / "reports" / "index.html").exists()
+    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
+        assert connection.execute("select count(*), sum(net_revenue)::double from marts.fct_sales").fetchone() == (
+            61,
+            1809.75,
+        )
+    with duckdb.connect() as connection:
+        bad = connection.execute(f"select line, reason from '{home}/quarantine/**/*.parquet' order by line").fetchall()
+    assert [line for line, _ in bad] == [62, 63]
+
+    query = pulse("query", "select count(*) as customers from marts.dim_customers", "--home", str(home))
+    assert query.returncode == 0
+    assert "customers" in query.stdout
+    assert "7" in query.stdout
+
+
+def test_a_file_with_many_bad_rows_is_set_aside_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    landing = home / "landing"
+    landing.mkdir(parents=True)
+    good = landing / "good.csv"
+    good.write_text("customer_id,sold_at,amount\nann,2024-01-05,10\n", encoding="utf-8")
+    bad = landing / "bad.csv"
+    bad.write_text("customer_id,sold_at,amount\n" + "ann,2024-01-05,much\n" * 6 + "bob,2024-01-05,3\n", "utf-8")
+    first = pulse("run", "--home", str(home))
+    assert first.returncode == 1
+    assert "bad.csv was set aside: 6 of 7 rows" in first.stdout
+    assert "Traceback" not in first.stdout + first.stderr
+    assert not (home / "pulse.duckdb").exists()
+    second = pulse("run", "--home", str(home))
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "bad.csv stays set aside" in second.stdout
+    assert "Rows received: 8 = 0 new + 0 restated + 1 known already + 7 in quarantine." in second.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "status", "words"),
+    [
+        (["--source", "no/such/file.csv"], {}, 1, "no/such/file.csv does not exist"),
+        (["--as-of", "31.12.2024"], {}, 2, "valid date"),
+        ([], {"PULSE_SCALE": "none"}, 2, "PULSE_SCALE = 'none'"),
+        ([], {"PULSE_TIMZONE": "UTC"}, 2, "PULSE_TIMZONE is not a setting"),
+    ],
+)
+def test_mistakes_are_told_plainly(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], status: int, words: str
+) -> None:
+    result = pulse("run", "--home", str(tmp_path / "home"), *arguments, **variables)
+    assert result.returncode == status
+    assert words in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_querying_before_anything_is_published_says_so(tmp_path: Path) -> None:
+    result = pulse("query", "select 1", "--home", str(tmp_path))
+    assert result.returncode == 1
+    assert "nothing has been published yet" in result.stderr
+
+
+def test_a_killed_run_leaves_the_published_file_and_the_next_run_is_clean(
+    tmp_path: Path, sales_file: Callable[..., Path]
+) -> None:
+    home = tmp_path / "home"
+    source = sales_file("ann,2024-01-05,10", "bob,2024-02-05,20")
+    assert pulse("run", "--source", str(source), "--home", str(home)).returncode == 0
+    before = (home / "pulse.duckdb").read_bytes()
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "DAGSTER_"))}
+    command = [str(Path(sys.executable).with_name("pulse")), "run", "--source", str(source), "--home", str(home)]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        # in the middle of the marts
+        for line in running.stdout:
+            if "marts/" in line:
+                break
+        running.send_signal(signal.SIGKILL)
+    assert (home / "pulse.duckdb").read_bytes() == before
+
+    alone = pulse("publish", "--home", str(home))
+    assert alone.returncode == 1
+    assert "Not published" in alone.stdout
+    assert (home / "pulse.duckdb").read_bytes() == before
+
+    after = pulse("run", "--source", str(source), "--home", str(home))
+    assert after.returncode == 0, after.stdout + after.stderr
+    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
+        statuses = connection.execute("select refresh, status from meta.refreshes order by 1").fetchall()
+    assert statuses == [(1, "published"), (2, "failed"), (3, "published")]
+
+
+def test_a_second_run_waits_for_the_first(tmp_path: Path, sales_file: Callable[..., Path]) -> None:
+    home = tmp_path / "home"
+    source = sales_file("ann,2024-01-05,10")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, str(home)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout
+        assert holder.stdin
+        assert holder.stdout.readline() == "held\n"
+        command = [str(Path(sys.executable).with_name("pulse")), "run", "--source", str(source), "--home", str(home)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stdout
+            for line in waiting.stdout:
+                if "waiting for it to finish" in line:
+                    break
+            else:
+                pytest.fail("the second run did not say that it waits")
+            assert not (home / "pulse.duckdb").exists()
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+            waiting.stdout.read()
+            assert waiting.wait(timeout=120) == 0
+        assert (home / "pulse.duckdb").exists()
+    finally:
+        holder.kill()
+
+
+HOLD_LOCK = """
+import sys
+from pathlib import Path
+from orchestration.lock import writer_lock
+with writer_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_one_customer_one_sale_one_day(tmp_path: Path, sales_file: Callable[..., Path]) -> None:
+    home = tmp_path / "home"
+    result = pulse("run", "--source", str(sales_file("李雷,2024-01-05,10")), "--home", str(home))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 customers, 1 with an order" in result.stdout
+    assert "too few have left or stayed" in result.stdout
+    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
+        row = connection.execute(
+            "select customer_id, segment, risk_tier, churn_probability, churn_source from marts.customer_360"
+        ).fetchone()
+        notes = connection.execute("select metrics from ml.model_runs where model = 'churn'").fetchall()
+    assert row == ("李雷", row[1], "Low", None, "rule")
+    assert all(json.loads(metrics)["features"] is not None for (metrics,) in notes)

@@ -1,0 +1,86 @@
+"""What the Dagster UI shows: described, grouped and owned assets, two dbt stages, checks, one schedule."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from orchestration.definitions import build_defs
+from orchestration.settings import Settings
+from sources.contracts import CONTRACTS
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    home = tmp_path_factory.mktemp("home")
+    return build_defs(Settings.from_environment({}, home=home, timezone="Europe/Berlin", daily_at="04:30"))
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
+    return list(definitions.resolve_all_asset_specs())
+
+
+def test_the_code_location_loads(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    assert {job.name for job in repository.get_all_jobs()} >= {"refresh", "publish", "raw"}
+
+
+def test_every_asset_is_described_grouped_owned_and_of_a_kind(specs: list[dg.AssetSpec]) -> None:
+    for spec in specs:
+        assert spec.description, spec.key
+        assert spec.group_name not in (None, "default"), spec.key
+        assert spec.owners, spec.key
+        assert spec.kinds, spec.key
+
+
+def test_raw_asset_keys_are_the_names_of_the_dbt_sources(specs: list[dg.AssetSpec]) -> None:
+    raw = {spec.key for spec in specs if spec.group_name == "raw"}
+    assert raw == {dg.AssetKey([contract.source, contract.table]) for contract in CONTRACTS} | {
+        dg.AssetKey(["pulse", "clock"])
+    }
+
+
+def test_published_tables_declare_their_columns(specs: list[dg.AssetSpec]) -> None:
+    for spec in specs:
+        if spec.key.path[0] in ("marts", "ml"):
+            schema = spec.metadata["dagster/column_schema"]
+            columns = schema.value.columns if hasattr(schema, "value") else schema.columns
+            assert columns, spec.key
+            assert all(column.description and column.type for column in columns), spec.key
+
+
+def test_a_refresh_is_one_step_a_stage(definitions: dg.Definitions) -> None:
+    steps = set(definitions.resolve_job_def("refresh").graph.node_dict)
+    assert steps == {
+        "raw_tables",
+        "marts",
+        "insights",
+        "ml__customer_clusters",
+        "ml__churn_scores",
+        "ml__ticket_anomalies",
+        "ml__model_runs",
+        "reports__overview",
+        "published__pulse",
+    }
+
+
+def test_publishing_depends_on_every_other_asset(specs: list[dg.AssetSpec]) -> None:
+    (published,) = [spec for spec in specs if spec.key == dg.AssetKey(["published", "pulse"])]
+    assert {dep.asset_key for dep in published.deps} == {spec.key for spec in specs} - {published.key}
+
+
+def test_tests_are_checks_and_the_churn_check_does_not_block(definitions: dg.Definitions) -> None:
+    checks = {spec.key: spec for each in definitions.resolve_asset_graph().assets_defs for spec in each.check_specs}
+    churn = [spec for key, spec in checks.items() if key.name == "churn_model_beats_its_baselines"]
+    assert [spec.blocking for spec in churn] == [False]
+    on_sales = [key for key in checks if key.asset_key == dg.AssetKey(["shop", "sales"])]
+    assert {"source_unique_shop_sales_sale_id"} <= {key.name for key in on_sales}
+
+
+def test_one_schedule_refreshes_everything_daily(definitions: dg.Definitions) -> None:
+    (schedule,) = definitions.schedules or ()
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 4 * * *", "Europe/Berlin")
+    assert schedule.job_name == "refresh"
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING

@@ -1,0 +1,148 @@
+"""A whole refresh: every promised table, figures that agree, the same result again, another source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import Refresh, run_pipeline, tables
+
+KEYS = {
+    "marts.dim_customers": "customer_id",
+    "marts.dim_products": "product_id",
+    "marts.fct_sales": "sale_id",
+    "marts.fct_tickets": "ticket_id",
+    "marts.customer_metrics": "customer_id",
+    "marts.customer_rfm": "customer_id",
+    "marts.daily_sales": "sales_date",
+    "marts.category_performance": "category",
+    "marts.product_trends": "product_id, month",
+    "marts.customer_sentiment": "customer_id",
+    "marts.customer_features": "customer_id, cutoff_date",
+    "marts.customer_360": "customer_id",
+    "ml.customer_clusters": "customer_id",
+    "ml.churn_scores": "customer_id, horizon_days",
+    "ml.ticket_anomalies": "customer_id",
+    "ml.model_runs": "model, version, horizon_days",
+    "meta.refreshes": "refresh",
+}
+
+
+def test_the_refresh_succeeds_with_one_line_an_asset(shop: Refresh) -> None:
+    assert shop.succeeded, shop.output
+    for asset in ("shop/sales", "pulse/clock", "marts/customer_rfm", "ml/churn_scores", "published/pulse"):
+        assert shop.output.count(f"✓ {asset} ") + shop.output.count(f"✓ {asset}\n") == 1, shop.output
+    assert "✗" not in shop.output
+
+
+@pytest.mark.parametrize(("table", "key"), KEYS.items())
+def test_every_table_is_published_with_unique_keys(shop: Refresh, table: str, key: str) -> None:
+    ((rows, keys),) = shop.query(f"select count(*), count(distinct ({key})) from {table}")
+    assert rows == keys
+    assert rows > 0
+
+
+def test_only_what_is_published_lies_in_the_file(shop: Refresh) -> None:
+    assert shop.query("select distinct table_schema from information_schema.tables order by 1") == [
+        ("marts",),
+        ("meta",),
+        ("ml",),
+    ]
+
+
+def test_the_refresh_is_on_record(shop: Refresh) -> None:
+    ((refresh, as_of, source, status, received, versions),) = shop.query(
+        "select refresh, as_of::varchar, source, status, rows, versions from meta.refreshes"
+    )
+    assert (refresh, as_of, status) == (1, "2026-03-31", "published")
+    assert source == "synthetic business (300 customers, seed 7)"
+    for outcome in json.loads(received):
+        parts = (outcome[word] for word in ("inserted", "restated", "duplicate", "quarantined"))
+        assert outcome["rows"] == sum(parts)
+    assert json.loads(versions)["dbt-core"].startswith("1.11.")
+    raw = sum(outcome["inserted"] for outcome in json.loads(received) if outcome["table"] == "shop.sales")
+    assert shop.query("select count(*) from marts.fct_sales") == [(raw,)]
+
+
+def test_every_blocking_check_is_on_record_and_passed(shop: Refresh) -> None:
+    assert shop.query("select distinct status from meta.check_results where severity = 'error'") == [("pass",)]
+    ((checks,),) = shop.query("select count(distinct check_name) from meta.check_results")
+    assert checks > 100
+
+
+def test_scores_cover_every_customer_with_an_order(shop: Refresh) -> None:
+    assert shop.query(
+        """
+        select count(*) from marts.customer_360
+        where purchase_count is not null and (
+            churn_probability is null or cluster_name is null or segment is null
+            or scores_as_of <> date '2026-03-31'
+        )
+        """
+    ) == [(0,)]
+
+
+def test_customers_and_guests_make_up_all_revenue(shop: Refresh) -> None:
+    ((facts, parts),) = shop.query(
+        """
+        select
+            (select sum(net_revenue) from marts.fct_sales),
+            (select sum(total_spend) from marts.customer_360)
+            + (select sum(net_revenue) from marts.fct_sales where customer_id is null)
+        """
+    )
+    assert facts == parts
+
+
+def test_a_second_refresh_of_the_same_day_changes_nothing(shop: Refresh) -> None:
+    before = tables(shop.home / "pulse.duckdb", "marts", "ml")
+    again = run_pipeline(shop.home, source="synthetic", scale=300, as_of="2026-03-31")
+    assert again.succeeded, again.output
+    after = tables(shop.home / "pulse.duckdb", "marts", "ml")
+    assert before.keys() == after.keys()
+    for table in before:
+        assert before[table] == after[table], table
+    ((received,),) = again.query("select rows from meta.refreshes order by refresh desc limit 1")
+    assert all(outcome["duplicate"] == outcome["rows"] for outcome in json.loads(received))
+
+
+def test_a_later_day_brings_new_rows_and_an_equal_rebuild(tmp_path: Path) -> None:
+    settings = {"source": "synthetic", "scale": 60, "seed": 11}
+    first = run_pipeline(tmp_path / "grown", as_of="2026-03-01", **settings)
+    grown = run_pipeline(tmp_path / "grown", as_of="2026-03-20", **settings)
+    assert first.succeeded, first.output
+    assert grown.succeeded, grown.output
+    rebuilt = run_pipeline(tmp_path / "grown", as_of="2026-03-20", full_refresh=True, **settings)
+    assert rebuilt.succeeded, rebuilt.output
+    ((sales, batches),) = grown.query("select count(*), count(distinct _batch) from marts.fct_sales")
+    assert sales > 0
+    # the last refresh rebuilt raw as well, so every row carries its number
+    assert batches == 1
+    rows = grown.query("select refresh, as_of::varchar, status from meta.refreshes order by 1")
+    assert rows == [(1, "2026-03-01", "published"), (2, "2026-03-20", "published"), (3, "2026-03-20", "published")]
+
+
+def test_another_source_rebuilds_the_home_and_says_so(tmp_path: Path, sales_file: Callable[..., Path]) -> None:
+    home = tmp_path / "home"
+    first = sales_file("ann,2024-01-05,10", "bob,2024-02-05,20", name="one.csv")
+    second = sales_file("zoë,2024-03-05,7.5", name="two.csv")
+    assert run_pipeline(home, source=str(first)).succeeded
+    changed = run_pipeline(home, source=str(second))
+    assert changed.succeeded, changed.output
+    assert "this home is rebuilt from two.csv" in changed.output
+    assert changed.query("select customer_id, net_revenue::double, _batch from marts.fct_sales") == [("zoë", 7.5, 2)]
+
+
+def test_raw_alone_leaves_the_published_file(tmp_path: Path, sales_file: Callable[..., Path]) -> None:
+    home = tmp_path / "home"
+    result = run_pipeline(home, job="raw", source=str(sales_file("ann,2024-01-05,10")))
+    assert result.succeeded, result.output
+    assert not (home / "pulse.duckdb").exists()
+    with duckdb.connect() as connection:
+        assert connection.execute(f"select as_of::varchar from '{home}/raw/pulse/clock/*.parquet'").fetchone() == (
+            "2024-01-05",
+        )

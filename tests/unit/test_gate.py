@@ -1,0 +1,121 @@
+"""The gate: each way in which the warehouse may not be published, and the one in which it may."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from orchestration.gate import Build, CheckResult, Required, objections, required_by
+
+REQUIRED = Required(frozenset({"sales"}), {"sales_unique": "sales", "raw_unique": "shop.sales"})
+
+
+def at(minute: int) -> datetime:
+    return datetime(2024, 1, 1, 0, minute)  # noqa: DTZ001
+
+
+def invocation(name: str, started: int, finished: int | None) -> list[Build]:
+    builds = [Build(name, "dbt", "started", None, at(started))]
+    return builds if finished is None else [*builds, Build(name, "dbt", "finished", 5, at(finished))]
+
+
+GOOD_BUILDS = [*invocation("a", 1, 3), Build("a", "sales", "success", 5, at(3))]
+GOOD_RESULTS = [CheckResult("sales_unique", "pass", 0, 5, at(3)), CheckResult("raw_unique", "pass", 0, 5, at(3))]
+
+
+def test_all_in_order() -> None:
+    assert objections(REQUIRED, GOOD_BUILDS, GOOD_RESULTS, 5) == []
+
+
+def test_a_warning_does_not_block() -> None:
+    results = [CheckResult("sales_unique", "warn", 3, 5, at(3)), GOOD_RESULTS[1]]
+    assert objections(REQUIRED, GOOD_BUILDS, results, 5) == []
+
+
+@pytest.mark.parametrize(
+    ("builds", "results", "refresh", "expected"),
+    [
+        ([], GOOD_RESULTS, 5, "sales has never been built."),
+        (
+            [*GOOD_BUILDS, Build("b", "sales", "error", 5, at(9))],
+            GOOD_RESULTS,
+            5,
+            "sales was not built: its last build ended as error.",
+        ),
+        (GOOD_BUILDS, GOOD_RESULTS, 6, "sales was built for refresh 5, raw is at refresh 6."),
+        (
+            [*GOOD_BUILDS, *invocation("killed", 8, None)],
+            GOOD_RESULTS,
+            5,
+            "sales may be half built: a later dbt build never finished.",
+        ),
+        # a good test run after the killed build says nothing of what the killed build left behind
+        (
+            [*GOOD_BUILDS, *invocation("killed", 8, None), *invocation("later", 9, 10)],
+            GOOD_RESULTS,
+            5,
+            "sales may be half built: a later dbt build never finished.",
+        ),
+        (GOOD_BUILDS, GOOD_RESULTS[1:], 5, "check sales_unique on sales has never run."),
+        (
+            GOOD_BUILDS,
+            [CheckResult("sales_unique", "fail", 2, 5, at(3)), GOOD_RESULTS[1]],
+            5,
+            "check sales_unique on sales did not pass (2 rows): fail.",
+        ),
+        (
+            GOOD_BUILDS,
+            [CheckResult("sales_unique", "skipped", None, 5, at(3)), GOOD_RESULTS[1]],
+            5,
+            "check sales_unique on sales did not pass: skipped.",
+        ),
+        (
+            GOOD_BUILDS,
+            [GOOD_RESULTS[0], CheckResult("raw_unique", "pass", 0, 4, at(2))],
+            5,
+            "check raw_unique on shop.sales last ran for refresh 4, not 5.",
+        ),
+        (
+            [*GOOD_BUILDS, Build("b", "sales", "success", 5, at(9))],
+            GOOD_RESULTS,
+            5,
+            "check sales_unique has not run since sales was last built.",
+        ),
+    ],
+)
+def test_reasons_not_to_publish(builds: list[Build], results: list[CheckResult], refresh: int, expected: str) -> None:
+    assert expected in objections(REQUIRED, builds, results, refresh)
+
+
+def test_a_rebuild_after_a_killed_build_opens_the_gate() -> None:
+    builds = [*invocation("killed", 1, None), *invocation("good", 2, 4), Build("good", "sales", "success", 5, at(4))]
+    results = [CheckResult(each.check, "pass", 0, 5, at(4)) for each in GOOD_RESULTS]
+    assert objections(REQUIRED, builds, results, 5) == []
+
+
+def test_the_manifest_says_what_is_required() -> None:
+    def model(name: str, database: str) -> dict:
+        return {"resource_type": "model", "name": name, "database": database, "config": {"enabled": True}}
+
+    def check(name: str, severity: str, attached: str | None, nodes: list[str]) -> dict:
+        return {
+            "resource_type": "test",
+            "name": name,
+            "config": {"severity": severity},
+            "attached_node": attached,
+            "depends_on": {"nodes": nodes},
+        }
+
+    manifest = {
+        "nodes": {
+            "1": model("fct_sales", "warehouse"),
+            "2": model("stg_sales", "work"),
+            "3": check("unique_sale", "ERROR", "model.customer_pulse.fct_sales", []),
+            "4": check("source_unique", "error", None, ["source.customer_pulse.shop.sales"]),
+            "5": check("soft", "warn", "model.customer_pulse.fct_sales", []),
+        }
+    }
+    assert required_by(manifest) == Required(
+        frozenset({"fct_sales"}), {"unique_sale": "fct_sales", "source_unique": "shop.sales"}
+    )
