@@ -49,6 +49,14 @@ class PulseTranslator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         return spec.replace_attributes(group_name=group, owners=["team:analytics-engineering"])
 
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        """The check of a dbt test, described as its YAML describes it."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        description = self.get_resource_props(manifest, unique_id).get("description")
+        return spec and spec._replace(description=description or spec.description)
+
 
 @contextmanager
 def _variables(variables: Mapping[str, str]) -> Iterator[None]:
@@ -203,6 +211,8 @@ def _explain(result: Any, home: Path) -> str:
         status, node = str(node_result.status), node_result.node
         if status == "error":
             lines.append(f"{node.name}: {(node_result.message or '').strip()}")
+        elif status == "fail" and node.resource_type == "unit_test":
+            lines.append(f"unit test {node.name} failed: {(node_result.message or '').strip()}")
         elif status == "fail":
             of = judged_by(getattr(node, "attached_node", None), node.depends_on.nodes)
             rows = f"{node_result.failures} row{'' if node_result.failures == 1 else 's'}"

@@ -110,7 +110,7 @@ def print_summary(console: Console, settings: Settings) -> None:
     _print_rows(console, json.loads(rows or "[]"), settings)
     console.print("\nNext:", highlight=False)
     for what, where in (
-        ("query", f"{_short(settings.published)} with any DuckDB client, or: pulse query 'from marts.customer_360'"),
+        ("query", f"{_short(settings.published)}, with any DuckDB client or .venv/bin/pulse query"),
         ("look at", _short(settings.reports / "index.html")),
         ("lineage and checks", "make ui"),
     ):

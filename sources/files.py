@@ -123,7 +123,8 @@ class FilesSource:
         """The folder or the file in a few words."""
         if self._path.is_file() and self._mapping is None:
             return self._path.name
-        return f"files in {self._base}"
+        here = Path.cwd()
+        return f"files in {self._base.relative_to(here) if self._base.is_relative_to(here) else self._base}"
 
     def deliver(self, contract: Contract, folder: Path, request: Request) -> list[Delivery]:
         """Write the good rows of every file of one table as Parquet; see `sources.delivery.Source`.

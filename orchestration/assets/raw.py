@@ -25,7 +25,9 @@ def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
     """The raw tables and the clock as one multi-asset."""
 
     @dg.multi_asset(name="raw_tables", specs=[*map(_spec, CONTRACTS), _clock_spec()])
-    def raw_tables(context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
+    def raw_tables(
+        context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult]:
         try:
             yield from refresh_raw(context.log.warning, settings, raw.folder, warehouse)
         except SourceError as error:

@@ -22,19 +22,11 @@ def _sources() -> dict[str, dict[str, Any]]:
     }
 
 
-def _tests(column: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A column's data tests by name, with their arguments."""
-    return {
-        test if isinstance(test, str) else next(iter(test)): {}
-        if isinstance(test, str)
-        else next(iter(test.values())).get("arguments", {})
-        for test in column.get("data_tests", [])
-    }
-
-
-def _never_null(table: dict[str, Any]) -> set[str]:
-    named = {name for test in table.get("data_tests", []) for name in test["never_null"]["arguments"]["columns"]}
-    return named | {column["name"] for column in table["columns"] if "not_null" in _tests(column)}
+def _promises(table: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the test that judges a table's rows."""
+    (judged,) = [test["rows_are_valid"] for test in table["data_tests"] if "rows_are_valid" in test]
+    arguments: dict[str, Any] = judged["arguments"]
+    return arguments
 
 
 def test_every_raw_table_is_a_source() -> None:
@@ -58,20 +50,24 @@ def test_columns_agree_in_name_type_order_and_words(contract: Contract) -> None:
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
 def test_every_promise_of_a_contract_is_tested(contract: Contract) -> None:
     table = _sources()[contract.name]
-    by_name = {column["name"]: column for column in table["columns"]}
-    assert {"unique", "not_null"} <= set(_tests(by_name[contract.key]))
+    keyed = [
+        column["name"] for column in table["columns"] for test in column.get("data_tests", []) if "primary_key" in test
+    ]
+    assert keyed == [contract.key]
     required = {column.name for column in contract.columns if column.required and not column.may_be_null}
-    assert _never_null(table) == required | {contract.key, "_batch"}
-    for column in contract.columns:
-        tests = _tests(by_name[column.name])
-        assert tests.get("accepted_values", {}).get("values", []) == list(column.allowed), column.name
-        assert _bounds(tests) == _contract_bounds(column), column.name
+    promises = _promises(table)
+    assert set(promises["never_null"]) == (required | {"_batch"}) - {contract.key}
+    assert promises.get("rules", []) == [rule for column in contract.columns for rule in _rules(column)]
 
 
-def _bounds(tests: dict[str, dict[str, Any]]) -> tuple[float | None, float | None]:
-    bounds = tests.get("accepted_range", {})
-    return bounds.get("min_value"), bounds.get("max_value")
-
-
-def _contract_bounds(column: Column) -> tuple[float | None, float | None]:
-    return column.low, column.high
+def _rules(column: Column) -> list[str]:
+    """What a contract allows, as the condition that the source's test holds."""
+    low, high = (None if bound is None else f"{bound:g}" for bound in (column.low, column.high))
+    rules = []
+    if low and high:
+        rules.append(f"{column.name} between {low} and {high}")
+    elif low:
+        rules.append(f"{column.name} >= {low}")
+    if column.allowed:
+        rules.append(f"{column.name} in ({', '.join(repr(value) for value in column.allowed)})")
+    return rules

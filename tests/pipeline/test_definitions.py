@@ -75,7 +75,11 @@ def test_tests_are_checks_and_the_churn_check_does_not_block(definitions: dg.Def
     churn = [spec for key, spec in checks.items() if key.name == "churn_model_beats_its_baselines"]
     assert [spec.blocking for spec in churn] == [False]
     on_sales = [key for key in checks if key.asset_key == dg.AssetKey(["shop", "sales"])]
-    assert {"source_unique_shop_sales_sale_id"} <= {key.name for key in on_sales}
+    assert {key.name for key in on_sales} == {
+        "source_primary_key_shop_sales_sale_id",
+        "source_shop_sales_rows_are_valid",
+    }
+    assert all(spec.description for spec in checks.values())
 
 
 def test_one_schedule_refreshes_everything_daily(definitions: dg.Definitions) -> None:

@@ -47,12 +47,12 @@ def test_a_failing_check_in_raw_blocks_until_it_is_mended(home: tuple[Path, str]
 
     result = run_pipeline(path, source=source)
     refused(result, before)
-    assert "check source_unique_shop_sales_sale_id on shop.sales failed: 1 row" in result.output
-    assert "n_records=2" in result.output
+    assert "check source_primary_key_shop_sales_sale_id on shop.sales failed: 1 row" in result.output
+    assert "row_count=2" in result.output
 
     alone = run_pipeline(path, job="publish", source=source)
     refused(alone, before)
-    assert "check source_unique_shop_sales_sale_id on shop.sales did not pass (1 row): fail." in alone.output
+    assert "check source_primary_key_shop_sales_sale_id on shop.sales did not pass (1 row): fail." in alone.output
 
     doubled.unlink()
     mended = run_pipeline(path, source=source)

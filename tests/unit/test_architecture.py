@@ -62,4 +62,3 @@ def test_nothing_outside_the_synthetic_business_reads_its_truth() -> None:
     assert readers == []
     sql = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "dbt_project" / "models").rglob("*.sql"))
     assert "truth" not in sql
-

@@ -112,10 +112,10 @@ def test_the_manifest_says_what_is_required() -> None:
             "1": model("fct_sales", "warehouse"),
             "2": model("stg_sales", "work"),
             "3": check("unique_sale", "ERROR", "model.customer_pulse.fct_sales", []),
-            "4": check("source_unique", "error", None, ["source.customer_pulse.shop.sales"]),
+            "4": check("source_key", "error", None, ["source.customer_pulse.shop.sales"]),
             "5": check("soft", "warn", "model.customer_pulse.fct_sales", []),
         }
     }
     assert required_by(manifest) == Required(
-        frozenset({"fct_sales"}), {"unique_sale": "fct_sales", "source_unique": "shop.sales"}
+        frozenset({"fct_sales"}), {"unique_sale": "fct_sales", "source_key": "shop.sales"}
     )
