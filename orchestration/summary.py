@@ -85,8 +85,8 @@ def print_summary(console: Console, settings: Settings) -> None:
     console.print(table)
     if horizon is None:
         console.print(
-            f"At risk of leaving: not told for {without_probability:,} customers, too few have left or stayed to train a "
-            "model; they have a tier by recency.",
+            f"At risk of leaving: not told for {without_probability:,} customers, too few have left or stayed to train "
+            "a model; they have a tier by recency.",
             highlight=False,
         )
     else:
