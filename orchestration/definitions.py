@@ -33,7 +33,8 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         *build_ml_assets(settings, manifest),
         *build_report_assets(settings),
     ]
-    upstream = sorted({key for definition in assets for key in definition.keys})
+    # What is published, and the pages beside it; everything else lies upstream of these or in the same dbt build.
+    upstream = sorted({key for each in assets for key in each.keys if key.path[0] in ("marts", "ml", "reports")})
     return dg.Definitions(
         assets=[*assets, build_publish_asset(settings, manifest, upstream)],
         jobs=build_jobs(PUBLISHED, dg.AssetSelection.assets(raw)),

@@ -25,7 +25,7 @@ def build_publish_asset(
     Args:
         settings: The settings.
         manifest: dbt's manifest: it names what must be built and which checks block.
-        upstream: Every other asset.
+        upstream: What lies in the file, and the pages beside it.
     """
     required = required_by(manifest)
 
