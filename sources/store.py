@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -86,19 +87,41 @@ class RawFolder:
         """Whether a refresh has ever completed the raw stage here."""
         return (self.path / "pulse" / "clock" / "clock.parquet").exists()
 
-    def reset(self) -> None:
-        """Remove every raw row. The batch number goes on counting."""
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Fill the folder anew. What lay there comes back if that fails; the batch number goes on counting."""
         batch = self.state().batch
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.exists():
+            self.path.rename(self._before)
         self.save(RawState(batch=batch))
+        try:
+            yield
+        except BaseException:
+            self._bring_back()
+            raise
+        shutil.rmtree(self._before, ignore_errors=True)
+
+    @property
+    def _before(self) -> Path:
+        return self.path.with_name(f".{self.path.name}-before")
+
+    def _bring_back(self) -> None:
+        if self._before.exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+            self._before.rename(self.path)
 
     def recover(self) -> None:
         """Finish what a killed refresh had decided and drop what it had not."""
+        self._bring_back()
         for contract in CONTRACTS:
             folder = self.folder(contract)
             shutil.rmtree(folder / _PENDING, ignore_errors=True)
             if (folder / _COMMIT).exists():
                 _move_into_place(folder)
+        self.clear_incoming()
+
+    def clear_incoming(self) -> None:
+        """Remove what sources delivered, after it was merged."""
         shutil.rmtree(self.path / ".incoming", ignore_errors=True)
 
     def incoming(self, contract: Contract) -> Path:

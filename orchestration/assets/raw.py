@@ -4,6 +4,7 @@ One step for all of them, because they share a source, a refresh number and a da
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import date, timedelta
 
@@ -16,7 +17,7 @@ from orchestration.settings import Settings
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
 from sources.delivery import Delivery, KnownFile, Outcome, Request, Source, SourceError
-from sources.store import RawFolder
+from sources.store import RawFolder, RawState
 
 CLOCK = dg.AssetKey(["pulse", "clock"])
 
@@ -62,48 +63,42 @@ def refresh_raw(
     # Zoned times are stored as local ones, so another zone means other rows.
     identity = source.identity if is_synthetic(settings) else f"{source.identity}, times in {settings.timezone}"
     changed = state.identity is not None and state.identity != identity
-    if changed or settings.full_refresh:
-        if changed:
-            say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
-            warehouse.reset()
-        folder.reset()
-        state = folder.state()
+    if changed:
+        say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
     refresh = max(state.batch, warehouse.last_refresh()) + 1
     warehouse.begin_refresh(refresh, source.title)
 
-    request = Request(received_on, settings.as_of, settings.timezone, state.files)
     outcomes: list[Outcome] = []
     refused: list[Delivery] = []
-    files = dict(state.files)
-    for contract in CONTRACTS:
-        deliveries = source.deliver(contract, folder.incoming(contract), request)
-        merged = folder.merge(contract, deliveries, refresh)
-        for delivery in deliveries:
-            if delivery.content_hash and delivery.content_hash not in files:
-                files[delivery.content_hash] = KnownFile(
-                    delivery.name, delivery.table, delivery.rows, delivery.quarantined, refresh, delivery.set_aside
-                )
-            if delivery.newly_set_aside:
-                refused.append(delivery)
-            elif delivery.set_aside:
-                say(f"{delivery.name} stays set aside: {delivery.set_aside}")
-            elif delivery.quarantined and delivery.parquet is not None:
-                say(_quarantine_message(delivery))
-        outcomes += merged
-        yield _result(contract, folder, merged)
-    folder.recover()
+    with folder.replacing() if changed or settings.full_refresh else nullcontext():
+        files = dict(folder.state().files)
+        request = Request(received_on, settings.as_of, settings.timezone, folder.state().files)
+        for contract in CONTRACTS:
+            deliveries = source.deliver(contract, folder.incoming(contract), request)
+            merged = folder.merge(contract, deliveries, refresh)
+            for delivery in deliveries:
+                if delivery.content_hash and delivery.content_hash not in files:
+                    files[delivery.content_hash] = KnownFile(
+                        delivery.name, delivery.table, delivery.rows, delivery.quarantined, refresh, delivery.set_aside
+                    )
+            refused += [delivery for delivery in deliveries if delivery.newly_set_aside]
+            for message in filter(None, map(_remark, deliveries)):
+                say(message)
+            outcomes += merged
+            yield _result(contract, folder, merged)
+        folder.clear_incoming()
+        as_of = None if refused else _as_of(settings, folder, received_on, source)
+        # Identity and files are kept with the rows: a refresh that fails later must not read or rebuild again.
+        began_on = starts_on.isoformat() if is_synthetic(settings) else None
+        folder.save(RawState(identity, refresh, began_on, files))
 
-    # The identity is kept with the rows: a refresh that fails from here on must not rebuild the home next time.
-    state.identity, state.batch, state.files = identity, refresh, files
-    state.began_on = starts_on.isoformat() if is_synthetic(settings) else None
-    folder.save(state)
-    warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
-    if refused:
-        raise SourceError("\n".join(f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused))
-
-    as_of = _as_of(settings, folder, received_on, source)
-    folder.write_clock(as_of, received_on, refresh)
+    if changed:
+        warehouse.reset()
+        warehouse.begin_refresh(refresh, source.title)
     warehouse.note_refresh(refresh, as_of, [asdict(outcome) for outcome in outcomes])
+    if as_of is None:
+        raise SourceError("\n".join(f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused))
+    folder.write_clock(as_of, received_on, refresh)
     yield dg.MaterializeResult(
         asset_key=CLOCK,
         metadata={
@@ -193,6 +188,13 @@ def _result(contract: Contract, folder: RawFolder, outcomes: list[Outcome]) -> d
     )
 
 
-def _quarantine_message(delivery: Delivery) -> str:
+def _remark(delivery: Delivery) -> str | None:
+    """What the user should know of a delivery though it did not fail the refresh."""
+    if delivery.newly_set_aside:
+        return None
+    if delivery.set_aside:
+        return f"{delivery.name} stays set aside: {delivery.set_aside}"
+    if not delivery.quarantined or delivery.parquet is None:
+        return None
     rows = f"{delivery.quarantined} of {delivery.rows} rows"
     return "\n    ".join([f"{delivery.name}: {rows} went to quarantine.", *delivery.examples])

@@ -136,10 +136,14 @@ def test_another_source_rebuilds_the_home_and_says_so(tmp_path: Path, sales_file
     first = sales_file("ann,2024-01-05,10", "bob,2024-02-05,20", name="one.csv")
     second = sales_file("zoë,2024-03-05,7.5", name="two.csv")
     assert run_pipeline(home, source=str(first)).succeeded
+    unreadable = sales_file("nothing to see", name="three.csv", header="words")
+    failed = run_pipeline(home, source=str(unreadable))
+    assert not failed.succeeded
+    assert run_pipeline(home, source=str(first)).query("select count(*), max(_batch) from marts.fct_sales") == [(2, 1)]
     changed = run_pipeline(home, source=str(second))
     assert changed.succeeded, changed.output
     assert "this home is rebuilt from two.csv" in changed.output
-    assert changed.query("select customer_id, net_revenue::double, _batch from marts.fct_sales") == [("zoë", 7.5, 2)]
+    assert changed.query("select customer_id, net_revenue::double, _batch from marts.fct_sales") == [("zoë", 7.5, 4)]
 
 
 def test_raw_alone_leaves_the_published_file(tmp_path: Path, sales_file: Callable[..., Path]) -> None:

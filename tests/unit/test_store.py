@@ -52,6 +52,11 @@ def merge(folder: RawFolder, batch: int, *files: list[Row]) -> list[Outcome]:
     return folder.merge(SALES, deliveries, batch)
 
 
+def merge_again(folder: RawFolder, batch: int, rows: list[Row]) -> None:
+    """Merge one file without tidying up first."""
+    folder.merge(SALES, [deliver(folder, rows)], batch)
+
+
 def stored(folder: RawFolder) -> dict[str, tuple[str, float, int]]:
     """sale_id -> day, amount, batch."""
     with duckdb.connect() as connection:
@@ -173,9 +178,33 @@ def test_clock_and_state_come_back(folder: RawFolder) -> None:
     state = RawState("files", 7, None, {"hash": KnownFile("ü.csv", SALES.name, 5, 1, 3)})
     folder.save(state)
     assert folder.state() == state
-    folder.reset()
-    assert folder.state() == RawState(batch=7)
-    assert not folder.exists()
+
+
+def test_a_folder_filled_anew_replaces_the_old_one_or_brings_it_back(folder: RawFolder) -> None:
+    merge(folder, 1, [("a", "2024-01-05", 10)])
+    folder.save(RawState("old", 1))
+
+    def fail() -> None:
+        with folder.replacing():
+            merge_again(folder, 2, [("b", "2024-01-05", 10)])
+            raise ValueError("unreadable")
+
+    with pytest.raises(ValueError, match="unreadable"):
+        fail()
+    assert stored(folder) == {"a": ("2024-01-05", 10.0, 1)}
+    assert folder.state() == RawState("old", 1)
+    with folder.replacing():
+        assert folder.state() == RawState(batch=1)
+        merge_again(folder, 2, [("b", "2024-01-05", 10)])
+    assert stored(folder) == {"b": ("2024-01-05", 10.0, 2)}
+
+
+def test_a_writer_killed_while_filling_anew_brings_the_old_rows_back(folder: RawFolder) -> None:
+    merge(folder, 1, [("a", "2024-01-05", 10)])
+    folder.path.rename(folder.path.with_name(".raw-before"))
+    merge_again(folder, 2, [("b", "2024-01-05", 10)])
+    folder.recover()
+    assert stored(folder) == {"a": ("2024-01-05", 10.0, 1)}
 
 
 def test_the_clock_goes_by_the_latest_event_of_any_table(folder: RawFolder) -> None:
