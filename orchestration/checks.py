@@ -30,7 +30,7 @@ MOST_ECE = 0.05
 
 
 def churn_quality(metrics: Mapping[str, Any], messages: Sequence[str]) -> Verdict:
-    """Whether a churn model is better than guessing, better than recency, and calibrated, on the test cutoff.
+    """Whether a churn model is better than guessing and than recency and frequency, and calibrated, on the test cutoff.
 
     Args:
         metrics: As in `ml.churn.ChurnResult`: ``model`` and ``baselines``, each with auc, brier, ece.
@@ -43,6 +43,8 @@ def churn_quality(metrics: Mapping[str, Any], messages: Sequence[str]) -> Verdic
     faults = []
     if model["brier"] >= baselines["base_rate"]["brier"]:
         faults.append(f"the base rate alone has a Brier score of {baselines['base_rate']['brier']:.4f}")
+    if model["brier"] > baselines["recency_frequency"]["brier"]:
+        faults.append(f"recency and frequency alone have {baselines['recency_frequency']['brier']:.4f}")
     if (model["auc"] or 0) < (baselines["recency"]["auc"] or 0):
         faults.append(f"recency alone has an AUC of {_figure(baselines['recency']['auc'])}")
     if model["ece"] > MOST_ECE:

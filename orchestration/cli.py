@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from orchestration.settings import Settings, SettingsError
+from orchestration.settings import Settings, SettingsError, check_home
 
 _HOME = click.option(
     "--home", type=click.Path(file_okay=False, path_type=Path), help="Folder for everything; data/ by default."
@@ -108,7 +108,9 @@ def ui(source: str | None, as_of: str | None, home: Path | None, port: int) -> N
 
 def _settings(**overrides: Any) -> Settings:
     try:
-        return Settings.from_environment(**overrides)
+        settings = Settings.from_environment(**overrides)
+        check_home(settings)
+        return settings
     except SettingsError as error:
         message = str(error)
         for option in ("as_of", "home", "source"):
@@ -130,6 +132,7 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
         from orchestration.definitions import build_defs
         from orchestration.instance import close_dead_runs, open_instance, run_job
         from orchestration.lock import writer_lock
+        from orchestration.resources import build_resources
 
         try:
             definitions = build_defs(settings)
@@ -143,6 +146,8 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
     with open_instance(settings) as instance, writer_lock(settings.home, _said(console)):
         close_dead_runs(settings, instance)
         succeeded = run_job(definitions, job, instance, progress)
+        if not succeeded and settings.warehouse.exists():
+            build_resources(settings)["warehouse"].fail_refresh()
     progress.finish(succeeded)
     if not succeeded and settings.published.exists():
         console.print(f"{settings.published} is as it was before.", markup=False, highlight=False)

@@ -225,7 +225,8 @@ def _failing_rows(query: str | None, home: Path) -> str:
         return ""
     with duckdb.connect() as connection:
         for name in ("warehouse", "work"):
-            connection.execute(f"attach '{home / name}.duckdb' as {name} (read_only)")
+            path = str(home / f"{name}.duckdb").replace("'", "''")
+            connection.execute(f"attach '{path}' as {name} (read_only)")
         rows = connection.execute(f"select * from ({query}) limit {_EXAMPLES}").df()
     shown = [
         ", ".join(f"{column}={value}" for column, value in row.items() if column not in ("name", "email"))

@@ -80,7 +80,11 @@ def close_dead_runs(
 
 
 def run_job(
-    definitions: dg.Definitions, name: str, instance: dg.DagsterInstance, listener: Callable[[Any], None]
+    definitions: dg.Definitions,
+    name: str,
+    instance: dg.DagsterInstance,
+    listener: Callable[[Any], None],
+    only: list[dg.AssetKey] | None = None,
 ) -> bool:
     """Run a job in this process.
 
@@ -89,6 +93,7 @@ def run_job(
         name: The job.
         instance: Keeps the history.
         listener: Is called with every event as it happens.
+        only: The assets to materialize; all of the job by default.
 
     Returns:
         Whether the run succeeded.
@@ -98,7 +103,9 @@ def run_job(
     # The listener shows what matters; Dagster's own console log would drown it.
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     job = definitions.resolve_job_def(name)
-    result = job.execute_in_process(run_config=quiet, instance=instance, run_id=run_id, raise_on_error=False)
+    result = job.execute_in_process(
+        run_config=quiet, instance=instance, run_id=run_id, raise_on_error=False, asset_selection=only
+    )
     return result.success
 
 

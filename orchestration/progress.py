@@ -21,6 +21,7 @@ class Progress:
         self._console = console
         self._assets = 0
         self._checks = 0
+        self._warned = 0
         self._failed = False
 
     def __call__(self, entry: Any) -> None:
@@ -42,6 +43,7 @@ class Progress:
             check = event.asset_check_evaluation_data
             if not check.passed:
                 warns = check.severity == dg.AssetCheckSeverity.WARN
+                self._warned += warns
                 words = check.description or "did not pass"
                 self._line(
                     "yellow" if warns else "red",
@@ -57,7 +59,10 @@ class Progress:
     def finish(self, succeeded: bool) -> None:
         """Print what it came to."""
         verdict = "" if succeeded else " The run failed; nothing was published."
-        self._console.print(f"{self._assets} assets, {self._checks} checks.{verdict}", highlight=False)
+        assets = f"{self._assets} asset{'' if self._assets == 1 else 's'}"
+        checks = f", {self._checks} checks" if self._checks else ""
+        warned = f" ({self._warned} with a warning)" if self._warned else ""
+        self._console.print(f"{assets}{checks}{warned}.{verdict}", highlight=False)
 
     def _line(self, colour: str, mark: str, text: str) -> None:
         self._console.print(f"[{colour}]{mark}[/] {escape(text)}", highlight=False, soft_wrap=True)

@@ -74,7 +74,7 @@ class Warehouse(DuckDBResource):
         with self.get_connection() as connection:
             try:
                 if Path(self.work).exists():
-                    connection.execute(f"attach '{self.work}' as work (read_only)")
+                    connection.execute(f"attach {quoted(self.work)} as work (read_only)")
                 yield connection
             finally:
                 connection.close()
@@ -84,13 +84,14 @@ class Warehouse(DuckDBResource):
         with self.connect() as connection:
             return connection.execute(query, list(parameters)).df()
 
-    def replace(self, table: str, columns: Sequence[tuple[str, str]], frame: pd.DataFrame) -> int:
-        """Replace a whole table in one transaction, typed as declared.
+    def replace(self, table: str, columns: Sequence[tuple[str, str]], frame: pd.DataFrame, refresh: int) -> int:
+        """Replace a whole table in one transaction, typed as declared, and note it in meta.builds.
 
         Args:
             table: Schema and name.
             columns: Names and DuckDB types, in order.
             frame: The rows; a missing column is an error, a further one too.
+            refresh: The refresh it is computed for.
 
         Returns:
             Rows written.
@@ -104,9 +105,11 @@ class Warehouse(DuckDBResource):
         selected = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in columns)
         with self.connect() as connection:
             connection.register("frame", frame)
+            connection.execute(META_TABLES)
             connection.execute("begin")
             connection.execute(f"create schema if not exists {table.partition('.')[0]}")
             connection.execute(f"create or replace table {table} as select {selected} from frame")
+            connection.execute("insert into meta.builds values ('python', ?, 'success', ?, ?)", [table, refresh, now()])
             connection.execute("commit")
         return len(frame)
 
@@ -128,13 +131,12 @@ class Warehouse(DuckDBResource):
                 [as_of, json.dumps(list(rows), ensure_ascii=False), refresh],
             )
 
-    def end_refresh(self, refresh: int, status: str) -> None:
-        """Note how a refresh ended: published or failed."""
+    def fail_refresh(self) -> None:
+        """Note that the refresh under way, if any, has failed."""
         with self.connect() as connection:
             connection.execute(META_TABLES)
             connection.execute(
-                "update meta.refreshes set status = ?, finished_at = ? where refresh = ? and status <> 'published'",
-                [status, now(), refresh],
+                "update meta.refreshes set status = 'failed', finished_at = ? where status = 'running'", [now()]
             )
 
     def last_refresh(self) -> int:
@@ -173,6 +175,30 @@ class Warehouse(DuckDBResource):
             for file in (path, path.with_name(f"{path.name}.wal")):
                 file.unlink(missing_ok=True)
 
+    def drop_strangers(self, known: frozenset[str]) -> list[str]:
+        """Drop relations that are not to be published: marts that were renamed, stored test failures.
+
+        Args:
+            known: Schema and name of every relation that belongs in the file.
+
+        Returns:
+            What was dropped.
+        """
+        with self.connect() as connection:
+            found = connection.execute(
+                """
+                select table_schema || '.' || table_name, table_type
+                from information_schema.tables
+                where table_catalog = 'warehouse'
+                order by 1
+                """
+            ).fetchall()
+            strangers = [(name, kind) for name, kind in found if name not in known]
+            for name, kind in strangers:
+                schema, _, table = name.partition(".")
+                connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{table}"')
+        return [name for name, _ in strangers]
+
     def publish(self, target: Path, refresh: int) -> int:
         """Copy the warehouse and put the copy in the place of the published file, in one step.
 
@@ -207,6 +233,11 @@ class Warehouse(DuckDBResource):
             raise
         _sync(target.parent)
         return target.stat().st_size
+
+
+def quoted(path: Path | str) -> str:
+    """A path as an SQL string."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def open_published(path: Path) -> duckdb.DuckDBPyConnection:

@@ -22,6 +22,20 @@ class SettingsError(Exception):
     """A setting cannot be used; the message names its variable and what it may be."""
 
 
+def check_home(settings: Settings) -> None:
+    """Make the home where it is absent.
+
+    Raises:
+        SettingsError: It cannot be made or written to.
+    """
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--home / PULSE_DATA_DIR {settings.home} cannot be made: {error.strerror}") from None
+    if not os.access(settings.home, os.W_OK):
+        raise SettingsError(f"--home / PULSE_DATA_DIR {settings.home} cannot be written to")
+
+
 class Settings(BaseModel):
     """The settings of one home.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from orchestration.resources import open_published
-from orchestration.settings import Settings
+from orchestration.settings import PROJECT_ROOT, Settings
 
 
 def print_summary(console: Console, settings: Settings) -> None:
@@ -109,10 +110,12 @@ def print_summary(console: Console, settings: Settings) -> None:
         )
     _print_rows(console, json.loads(rows or "[]"), settings)
     console.print("\nNext:", highlight=False)
+    home = "" if settings.home == PROJECT_ROOT / "data" else f" --home {shlex.quote(_short(settings.home))}"
     for what, where in (
-        ("query", f"{_short(settings.published)}, with any DuckDB client or .venv/bin/pulse query"),
+        ("query", f"{_short(settings.published)} with any DuckDB client, or"),
+        ("", f'.venv/bin/pulse query{home} "from marts.customer_360"'),
         ("look at", _short(settings.reports / "index.html")),
-        ("lineage and checks", "make ui"),
+        ("lineage and checks", f".venv/bin/pulse ui{home}"),
     ):
         console.print(f"  {what:<19} {where}", highlight=False, soft_wrap=True)
 

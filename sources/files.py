@@ -7,6 +7,7 @@ folder's business.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sources.contracts import BY_NAME, Contract
 from sources.delivery import Delivery, Request, SourceError
 from sources.mapping import FileMapping, Mapping, load_mapping
 from sources.reading import Plan, file_version, read_file
-from sources.recognition import feeds, recognise
+from sources.recognition import feeds, recognise, shows_settings
 from sources.text_files import Fingerprint, Layout, fingerprint, lay_out
 from sources.typing_sql import literal
 
@@ -138,8 +139,24 @@ class FilesSource:
             One delivery a file: known ones in the order in which they were first read, then new ones by age and name.
 
         Raises:
-            SourceError: A file cannot be told or read, or its dates can be read in two ways.
+            SourceError: A file cannot be told or read, or its dates or amounts can be read in two ways.
         """
+        try:
+            return self._deliver(contract, folder, request)
+        except SourceError as error:
+            if not shows_settings(str(error)):
+                raise
+            raise SourceError(f"{error}\n  {self._how_to_say_it()}") from error
+
+    def _how_to_say_it(self) -> str:
+        """Where lines for sources.yml are saved, and the command that then reads them."""
+        path = (self._mapping.path if self._mapping else self._base / _MAPPING_NAME).absolute()
+        # A folder is read by its own sources.yml, and whole: by the sources.yml alone its other files would be left.
+        source = self._path.absolute() if self._path.is_dir() else path
+        what = f"Add it to {path} (one entry a file)" if path.exists() else f"Save it as {path}"
+        return f"{what} and run: pulse run --source {shlex.quote(str(source))}"
+
+    def _deliver(self, contract: Contract, folder: Path, request: Request) -> list[Delivery]:
         if self._mapping and self._mapping.timezone:
             request = replace(request, timezone=self._mapping.timezone)
         plans = [plan for found in self._found() if (plan := self._plan(found, contract)) is not None]

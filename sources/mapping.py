@@ -65,7 +65,8 @@ class FileMapping(BaseModel):
         table: The contract's name.
         delimiter: What separates fields; found out from the first line where not given.
         header: Column names of a file that has no header line.
-        columns: Contract column to file column; others are recognised by their names.
+        columns: Contract column to file column; others are recognised by their names, except the amount of a sale
+            whose quantity and unit price are both given here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

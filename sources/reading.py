@@ -15,7 +15,7 @@ import duckdb
 
 from sources.contracts import Contract
 from sources.delivery import Delivery, Request, SourceError
-from sources.recognition import Feeds
+from sources.recognition import Feeds, derives_amount, setting_lines, yaml_text
 from sources.text_files import SPACE, Layout, fields_query, records
 from sources.typing_sql import Problem, infer_styles, literal, problems, quoted_name, typed
 
@@ -69,7 +69,7 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
         The delivery; with too many bad rows the whole file is set aside.
 
     Raises:
-        SourceError: Its dates can be read in two ways, it is damaged, or it changed while it was read.
+        SourceError: Its dates or its amounts can be read in two ways, it is damaged, or it changed while it was read.
     """
     with tempfile.TemporaryDirectory(prefix="pulse-") as spill, duckdb.connect() as con:
         con.execute(f"set temp_directory = {literal(spill)}")
@@ -143,6 +143,8 @@ def _judge(con: duckdb.DuckDBPyConnection, plan: Plan, request: Request) -> list
     """
     contract, fed, is_whole = plan.contract, plan.feeds, f"_field_count = {len(plan.header)}"
     con.execute(f"create temp view whole as from fields where {is_whole}")
+    if derives_amount(contract, fed):
+        _refuse_order_totals(con, plan)
     styles = infer_styles(con, "whole", plan.name, contract, fed)
     wrong = problems(contract, fed, styles, request.received_on)
     texts = "".join(f", {quoted_name(name)} as {quoted_name('$' + name)}" for name in fed)
@@ -155,7 +157,7 @@ def _judge(con: duckdb.DuckDBPyConnection, plan: Plan, request: Request) -> list
             values[column.name] = typed(column, name, styles, request.timezone, is_constant)
     listed = "".join(f", {value} as {quoted_name(name)}" for name, value in values.items())
     derived = ""
-    if contract.name == "shop.sales" and {"quantity", "unit_price"} <= set(fed):
+    if derives_amount(contract, fed):
         is_empty = '"$amount" is null' if "amount" in fed else "true"
         derived = f" replace (case when {is_empty} then {_DERIVED_AMOUNT} else amount end as amount)"
     cases = "".join(f" when {problem.condition} then {number}" for number, problem in enumerate(wrong))
@@ -170,6 +172,40 @@ def _judge(con: duckdb.DuckDBPyConnection, plan: Plan, request: Request) -> list
         """
     )
     return wrong
+
+
+def _refuse_order_totals(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """Refuse an amount recognised by its name that one order has on some lines only: it may be the order's total.
+
+    Raises:
+        SourceError: There is such an order, and the lines without an amount would get a derived one.
+    """
+    fed = plan.feeds
+    if not {"amount", "order_id"} <= set(fed) or fed["amount"].said:
+        return
+    found = con.execute(
+        """
+        select order_id from whole where order_id is not null group by order_id
+        having count(amount) > 0 and bool_or(amount is null and quantity is not null and unit_price is not null)
+        order by min(_line) limit 1
+        """
+    ).fetchone()
+    if found is None:
+        return
+    amount, quantity, price, order = (fed[name] for name in ("amount", "quantity", "unit_price", "order_id"))
+    factors = {
+        name: yaml_text(feed.label) if feed.constant is None else f"{{constant: {yaml_text(feed.constant)}}}"
+        for name, feed in (("quantity", quantity), ("unit_price", price))
+    }
+    raise SourceError(
+        f"{plan.name}: column {amount.label!r} ({plan.contract.name}.amount) is given on some lines of an order and "
+        f"empty on others, as where {order.label!r} is {found[0]!r}. If it is the order's total, it must not be mixed "
+        f"with the lines' own {quantity.label!r} x {price.label!r}.\n"
+        "  Say in sources.yml that every line's amount is quantity x unit_price:\n"
+        f"{setting_lines(plan.name, plan.contract, factors)}\n"
+        "    or, if it is what was paid for the line alone (quantity x unit_price then fills the empty ones):\n"
+        f"{setting_lines(plan.name, plan.contract, {'amount': yaml_text(amount.label)})}"
+    )
 
 
 # Quantity and price are exact, and so is what they give, unless a discount makes it a fraction.

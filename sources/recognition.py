@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,12 +29,14 @@ class Feed:
         label: The file column's name as the header spells it, or the constant.
         format: How its dates are written, where the user said so.
         constant: The value of every row, where there is no file column.
+        said: Whether sources.yml names it, rather than the column's own name.
     """
 
     index: int | None
     label: str
     format: str | None = None
     constant: str | None = None
+    said: bool = False
 
 
 Feeds = dict[str, Feed]
@@ -76,6 +78,11 @@ def _named(contract: Contract, header: Sequence[str]) -> dict[str, list[int]]:
     return found
 
 
+def derives_amount(contract: Contract, present: Iterable[str]) -> bool:
+    """Whether these contract columns give an amount: those of a sale, with quantity and unit price among them."""
+    return contract.name == "shop.sales" and {"quantity", "unit_price"} <= set(present)
+
+
 def missing(contract: Contract, present: Sequence[str] | set[str]) -> list[str]:
     """Required contract columns that are absent.
 
@@ -87,7 +94,7 @@ def missing(contract: Contract, present: Sequence[str] | set[str]) -> list[str]:
         Names in contract order. An amount is not missing where it can be derived from quantity and unit price.
     """
     absent = [name for name in contract.required if name not in present]
-    if contract.name == "shop.sales" and {"quantity", "unit_price"} <= set(present):
+    if derives_amount(contract, present):
         absent = [name for name in absent if name != "amount"]
     return absent
 
@@ -148,7 +155,7 @@ def recognise(name: str, header: Sequence[str]) -> Contract:
             f"{name}: its header fits {' and '.join(fitting)}.\n"
             f"  found: {', '.join(header)}\n"
             f"  Say which: put the file into landing/{fitting[0].replace('.', '/')}/ (or the other's folder), "
-            f"or name the table in sources.yml:\n{_snippet(name, BY_NAME[fitting[0]], {})}"
+            f"or name the table in sources.yml:\n{setting_lines(name, BY_NAME[fitting[0]], {})}"
         )
     raise _no_fit(name, header)
 
@@ -161,6 +168,11 @@ def _no_fit(name: str, header: Sequence[str]) -> SourceError:
         return len(named), bool(missing(contract, set(named)))
 
     nearest = max(CONTRACTS, key=nearness)
+    # A file of sales is what people bring first, and names of buyers and products stand in it too.
+    if nearest.name in ("shop.customers", "shop.products"):
+        sales = BY_NAME["shop.sales"]
+        if {"sold_at", "amount"} & set(_named(sales, header)):
+            nearest = sales
     named = _named(nearest, header)
     absent = missing(nearest, set(named))
     stranger = _stranger(nearest, header, named)
@@ -174,7 +186,7 @@ def _no_fit(name: str, header: Sequence[str]) -> SourceError:
         f"{name}: its header fits no table: {why}.\n"
         f"  found: {', '.join(header)}\n"
         f"  Say in sources.yml what the columns are:\n"
-        f"{_snippet(name, nearest, dict.fromkeys(absent, '<column of the file>'))}"
+        f"{_blanks(name, nearest, absent)}"
     )
 
 
@@ -183,21 +195,47 @@ def yaml_text(text: str) -> str:
     return text if re.fullmatch(r"[^\W\d][\w ./-]*", text) else json.dumps(text, ensure_ascii=False)
 
 
-def _snippet(name: str, contract: Contract, columns: dict[str, str]) -> str:
-    """Lines for sources.yml."""
-    lines = ["files:", f"  - path: {yaml_text(name)}", f"    table: {contract.name}"]
+_FIRST_LINE = "    files:"
+
+
+def setting_lines(name: str, contract: Contract, columns: dict[str, str], note: str = "") -> str:
+    """The lines for sources.yml that settle how a file is read, indented for a message.
+
+    Args:
+        name: The file's name.
+        contract: The table it is read as.
+        columns: Contract column to what sources.yml shall say of it, as YAML.
+        note: A comment to end with.
+    """
+    lines = [_FIRST_LINE, f"      - path: {yaml_text(name)}", f"        table: {contract.name}"]
     if columns:
-        lines += ["    columns:", *(f"      {column}: {source}" for column, source in columns.items())]
-    return "\n".join(f"    {line}" for line in lines)
+        lines += ["        columns:", *(f"          {column}: {source}" for column, source in columns.items())]
+    if note:
+        lines.append(f"{' ' * (10 if columns else 8)}# {note}")
+    return "\n".join(lines)
+
+
+def shows_settings(message: str) -> bool:
+    """Whether a message shows lines for sources.yml."""
+    return _FIRST_LINE in message.splitlines()
 
 
 def setting(name: str, contract: Contract, column: str, value: str) -> str:
     """The lines for sources.yml that settle how one column is read, indented for a message."""
-    return _snippet(name, contract, {column: value})
+    return setting_lines(name, contract, {column: value})
+
+
+def _blanks(name: str, contract: Contract, absent: Sequence[str]) -> str:
+    """Lines for sources.yml with absent columns to fill in, and a comment on what else may be said."""
+    more = ", ".join(c.name for c in contract.columns if not c.required and c.name != contract.key)
+    note = f"{'also' if absent else 'columns'}: {more}" if more else ""
+    return setting_lines(name, contract, dict.fromkeys(absent, "<column of the file>"), note)
 
 
 def feeds(name: str, contract: Contract, header: Sequence[str], mapping: FileMapping | None, where: str = "") -> Feeds:
     """Decide where each contract column comes from.
+
+    What the user did not map is recognised by name, except an amount where quantity and unit price are mapped.
 
     Args:
         name: The file's name, for messages.
@@ -217,7 +255,7 @@ def feeds(name: str, contract: Contract, header: Sequence[str], mapping: FileMap
     taken: dict[str, Feed] = {}
     for column, source in said.items():
         if source.from_ is None:
-            taken[column] = Feed(None, source.constant or "", source.format, source.constant)
+            taken[column] = Feed(None, source.constant or "", source.format, source.constant, said=True)
             continue
         positions = [index for index, label in enumerate(header) if label == source.from_]
         if len(positions) != 1:
@@ -226,17 +264,19 @@ def feeds(name: str, contract: Contract, header: Sequence[str], mapping: FileMap
             raise SourceError(
                 f"{where}.columns.{column}: {name} has {what} {source.from_!r}.{hint} Found: {', '.join(header)}."
             )
-        taken[column] = Feed(positions[0], source.from_, source.format)
+        taken[column] = Feed(positions[0], source.from_, source.format, said=True)
+    # Who maps both means the lines' own amounts; a column such as Total beside them may hold whole orders' amounts.
+    refused = {"amount"} if derives_amount(contract, said) else set()
     used = {feed.index for feed in taken.values()}
     for column, indexes in _named(contract, header).items():
         free = [index for index in indexes if index not in used]
-        if column in taken or not free:
+        if column in taken or column in refused or not free:
             continue
         if len(free) > 1:
             labels = [header[index] for index in free]
             raise SourceError(
                 f"{name}: {' and '.join(repr(label) for label in labels)} both stand for {contract.name}.{column}.\n"
-                f"  Say in sources.yml which is meant:\n{_snippet(name, contract, {column: yaml_text(labels[0])})}"
+                f"  Say in sources.yml which is meant:\n{setting(name, contract, column, yaml_text(labels[0]))}"
             )
         taken[column] = Feed(free[0], header[free[0]])
     if absent := missing(contract, set(taken)):
@@ -244,6 +284,6 @@ def feeds(name: str, contract: Contract, header: Sequence[str], mapping: FileMap
             f"{name}: read as {contract.name}, it misses {', '.join(absent)}.\n"
             f"  found: {', '.join(header)}\n"
             f"  Say in sources.yml which columns they are:\n"
-            f"{_snippet(name, contract, dict.fromkeys(absent, '<column of the file>'))}"
+            f"{_blanks(name, contract, absent)}"
         )
     return {column: taken[column] for column in contract.column_names if column in taken}

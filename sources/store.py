@@ -291,6 +291,14 @@ class RawFolder:
             row = connection.execute(f"select count(*) from read_parquet({_quote(self.glob(contract))})").fetchone()
         return int(row[0]) if row else 0
 
+    def first_event(self, contract: Contract) -> date | None:
+        """Day of the first event of one table, or None without rows."""
+        with duckdb.connect() as connection:
+            row = connection.execute(
+                f'select min("{contract.event_at}"::date) from read_parquet({_quote(self.glob(contract))})'
+            ).fetchone()
+        return row[0] if row else None
+
     def latest_event(self) -> date | None:
         """Day of the latest event of all tables that set the clock, or None without any."""
         latest: list[date] = []

@@ -31,12 +31,13 @@ class Refresh:
             return connection.execute(sql).fetchall()
 
 
-def run_pipeline(home: Path, job: str = "refresh", **overrides: Any) -> Refresh:
+def run_pipeline(home: Path, job: str = "refresh", only: str | None = None, **overrides: Any) -> Refresh:
     """Run a job as `pulse` does, in this process and with a history in memory.
 
     Args:
         home: The home.
         job: Name of the job.
+        only: Key of the one asset to materialize, as ticked in the UI; all of the job's by default.
         **overrides: Settings by field name; nothing comes from the environment.
     """
     import dagster as dg
@@ -51,7 +52,8 @@ def run_pipeline(home: Path, job: str = "refresh", **overrides: Any) -> Refresh:
     output = io.StringIO()
     progress = Progress(Console(file=output, width=400))
     with dg.DagsterInstance.ephemeral() as instance:
-        succeeded = run_job(build_defs(settings), job, instance, progress)
+        selection = [dg.AssetKey(only.split("/"))] if only else None
+        succeeded = run_job(build_defs(settings), job, instance, progress, selection)
     progress.finish(succeeded)
     return Refresh(succeeded, output.getvalue(), home)
 

@@ -92,9 +92,10 @@ class MlTables:
             "metadata": {"dagster/column_schema": dg.TableSchema(columns=columns)},
         }
 
-    def store(self, warehouse: Warehouse, table: str, frame: pd.DataFrame) -> dict[str, Any]:
+    def store(self, warehouse: Warehouse, table: str, frame: pd.DataFrame, refresh: int) -> dict[str, Any]:
         """Replace a table; returns row count and preview as metadata."""
-        rows = warehouse.replace(f"ml.{table}", [(name, kind) for name, kind, _ in self._columns(table)], frame)
+        columns = [(name, kind) for name, kind, _ in self._columns(table)]
+        rows = warehouse.replace(f"ml.{table}", columns, frame, refresh)
         return {"dagster/row_count": rows, "preview": dg.MetadataValue.md(preview_markdown(frame))}
 
     def names(self, table: str) -> list[str]:
@@ -124,7 +125,7 @@ def _clusters(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         from ml.segments import cluster_customers
 
-        as_of, _ = raw.folder.clock()
+        as_of, refresh = raw.folder.clock()
         frame = warehouse.read(
             """
             select customer_id, days_since_last_order, frequency, cast(monetary as double) as monetary
@@ -140,7 +141,7 @@ def _clusters(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
             "customer_clusters",
             [_run("customer_clusters", f"kmeans-{as_of}", as_of, result.metrics, result.messages)],
         )
-        details = tables.store(warehouse, "customer_clusters", result.clusters.assign(as_of=as_of))
+        details = tables.store(warehouse, "customer_clusters", result.clusters.assign(as_of=as_of), refresh)
         profile = dg.MetadataValue.md(preview_markdown(result.profile, rows=12))
         return dg.MaterializeResult(metadata={**details, **_figures(result.metrics), "profile": profile})
 
@@ -171,7 +172,7 @@ def _churn(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
         runs = [_churn_run(result, settings.seed) for result in results]
         save_card(settings.models, "churn", runs)
         scores = pd.concat([result.scores for result in results], ignore_index=True)
-        details = tables.store(warehouse, "churn_scores", scores)
+        details = tables.store(warehouse, "churn_scores", scores, refresh)
 
         verdicts = {result.horizon_days: churn_quality(result.metrics, result.messages) for result in results}
         passed = all(verdict.passed for verdict in verdicts.values())
@@ -203,7 +204,7 @@ def _anomalies(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
     def ticket_anomalies(raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
         from ml.anomalies import unusual_sentiment
 
-        as_of, _ = raw.folder.clock()
+        as_of, refresh = raw.folder.clock()
         frame = warehouse.read(
             """
             select customer_id, scored_ticket_count as ticket_count, negative_count
@@ -219,7 +220,7 @@ def _anomalies(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
         }
         run = _run("ticket_anomalies", f"beta-binomial-{as_of}", as_of, metrics, [])
         save_card(settings.models, "ticket_anomalies", [run])
-        details = tables.store(warehouse, "ticket_anomalies", result.assign(as_of=as_of))
+        details = tables.store(warehouse, "ticket_anomalies", result.assign(as_of=as_of), refresh)
         return dg.MaterializeResult(metadata={**details, **metrics})
 
     return ticket_anomalies
@@ -229,10 +230,11 @@ def _model_runs(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
     models = ["ml.customer_clusters", "ml.churn_scores", "ml.ticket_anomalies"]
 
     @dg.asset(**tables.described("model_runs", models))
-    def model_runs(warehouse: Warehouse) -> dg.MaterializeResult:
+    def model_runs(raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
+        _, refresh = raw.folder.clock()
         runs = [{**run, "metrics": json.dumps(run["metrics"], sort_keys=True)} for run in load_cards(settings.models)]
         frame = pd.DataFrame(runs, columns=tables.names("model_runs"))
-        return dg.MaterializeResult(metadata=tables.store(warehouse, "model_runs", frame))
+        return dg.MaterializeResult(metadata=tables.store(warehouse, "model_runs", frame, refresh))
 
     return model_runs
 

@@ -28,6 +28,11 @@ def build_publish_asset(
         upstream: What lies in the file, and the pages beside it.
     """
     required = required_by(manifest)
+    belonging = frozenset(
+        {f"marts.{model}" for model in required.models}
+        | {f"ml.{source['name']}" for source in manifest["sources"].values() if source["source_name"] == "ml"}
+        | {"meta.refreshes", "meta.builds", "meta.check_results"}
+    )
 
     @dg.asset(
         key=PUBLISHED,
@@ -37,7 +42,7 @@ def build_publish_asset(
         owners=["team:data-engineering"],
         kinds={"duckdb"},
     )
-    def published(raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
+    def published(context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
         if not raw.folder.exists():
             raise dg.Failure(description="There is nothing to publish yet: run `pulse run`.", allow_retries=False)
         as_of, refresh = raw.folder.clock()
@@ -46,11 +51,14 @@ def build_publish_asset(
             warehouse.builds(),
             warehouse.check_results(),
             refresh,
+            max(raw.folder.state().batch, warehouse.last_refresh()),
         )
         if reasons:
             more = f"\n  and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
             listed = "".join(f"\n  {reason}" for reason in reasons[:_SHOWN])
             raise dg.Failure(description=f"Not published:{listed}{more}", allow_retries=False)
+        for stranger in warehouse.drop_strangers(belonging):
+            context.log.warning(f"{stranger} belongs to no model of the project and is dropped.")
         size = warehouse.publish(settings.published, refresh)
         publish_site(settings.home, refresh)
         tables = warehouse.read(

@@ -3,7 +3,7 @@
 One step for all of them, because they share a source, a refresh number and a day.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -12,7 +12,7 @@ import dagster as dg
 import duckdb
 
 from orchestration.preview import preview_markdown
-from orchestration.resources import RawStore, Warehouse
+from orchestration.resources import RawStore, Warehouse, quoted
 from orchestration.settings import Settings
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
@@ -85,7 +85,10 @@ def refresh_raw(
             for message in filter(None, map(_remark, deliveries)):
                 say(message)
             outcomes += merged
+            warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
             yield _result(contract, folder, merged)
+        for message in _no_longer_in_files(outcomes, files, folder.state().files):
+            say(message)
         folder.clear_incoming()
         as_of = None if refused else _as_of(settings, folder, received_on, source)
         # Identity and files are kept with the rows: a refresh that fails later must not read or rebuild again.
@@ -125,6 +128,12 @@ def _as_of(settings: Settings, folder: RawFolder, received_on: date, source: Sou
             f"({', '.join(BY_NAME['usage.activity'].required)})."
         )
     if settings.as_of is not None:
+        first = min(filter(None, (folder.first_event(BY_NAME[name]) for name in CARRIES_CUSTOMERS)))
+        if settings.as_of < first:
+            raise SourceError(
+                f"as of {settings.as_of} there is nothing yet: the first sale or activity of {source.title} is of "
+                f"{first}. Give a later --as-of (PULSE_AS_OF), or none for the day of the latest event."
+            )
         return settings.as_of
     if is_synthetic(settings):
         return received_on - timedelta(days=1)
@@ -172,7 +181,7 @@ def _clock_spec() -> dg.AssetSpec:
 
 def _result(contract: Contract, folder: RawFolder, outcomes: list[Outcome]) -> dg.MaterializeResult:
     with duckdb.connect() as connection:
-        frame = connection.execute(f"select * from read_parquet('{folder.glob(contract)}') limit 5").df()
+        frame = connection.execute(f"select * from read_parquet({quoted(folder.glob(contract))}) limit 5").df()
     totals = {
         word: sum(getattr(outcome, word) for outcome in outcomes)
         for word in ("rows", "inserted", "restated", "duplicate", "quarantined")
@@ -186,6 +195,25 @@ def _result(contract: Contract, folder: RawFolder, outcomes: list[Outcome]) -> d
             "preview": dg.MetadataValue.md(preview_markdown(frame)),
         },
     )
+
+
+def _no_longer_in_files(
+    outcomes: Sequence[Outcome], files: Mapping[str, KnownFile], before: Mapping[str, KnownFile]
+) -> Iterator[str]:
+    """Rows that raw still counts though the files they came from have changed or gone."""
+    remedy = "They are still counted; `pulse run --full-refresh` reads the files as they are now."
+    newest = {(known.name, known.table): known for known in before.values()}
+    present = {(outcome.name, outcome.table): outcome for outcome in outcomes}
+    new = {(known.name, known.table) for content_hash, known in files.items() if content_hash not in before}
+    for place, known in newest.items():
+        loaded = known.rows - known.quarantined if known.set_aside is None else 0
+        outcome = present.get(place)
+        if outcome is None and loaded:
+            yield f"{known.name} is gone; its {loaded:,} rows are not. {remedy}"
+        elif outcome is not None and place in new:
+            kept = outcome.restated + outcome.duplicate
+            if kept < loaded:
+                yield f"{known.name} has changed; {loaded - kept:,} rows it held before are no longer in it. {remedy}"
 
 
 def _remark(delivery: Delivery) -> str | None:

@@ -48,9 +48,7 @@ def raw(world: Home) -> Raw:
         else:
             gross, returned, returned_on = line["amount"], ZERO, None
         product = line["product_id"]
-        category = line["category"]
-        if category is None and product in products.index:
-            category = products.at[product, "category"]
+        category = products.at[product, "category"] if product in products.index else line["category"]
         decided.append(
             {
                 "customer": line["customer_id"],
@@ -260,7 +258,7 @@ def test_product_trends(raw: Raw) -> None:
     frame["q_value"] = frame.groupby("month")["p_value"].transform(lambda p: false_discovery_control(p.to_numpy()))
     change = frame["change_ratio"].abs().round(6)
     volume = frame["units"].astype(float) + frame["previous_units"].astype(float)
-    frame["is_significant"] = (frame["q_value"] <= 0.05) & (change.isna() | (change >= 0.2)) & (volume >= 20)
+    frame["is_significant"] = (frame["q_value"] <= 0.05) & (change >= 0.2) & (volume >= 20)
     rose = frame["units"] > frame["previous_units"]
     frame["direction"] = np.where(frame["is_significant"], np.where(rose, "up", "down"), "flat")
     # so small a world has no trends; the unit tests show each threshold from both sides

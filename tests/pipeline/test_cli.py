@@ -72,6 +72,7 @@ def test_a_file_with_many_bad_rows_is_set_aside_and_the_next_run_goes_on(tmp_pat
     [
         (["--source", "no/such/file.csv"], {}, 1, "no/such/file.csv does not exist"),
         (["--as-of", "31.12.2024"], {}, 2, "valid date"),
+        (["--as-of", "1996-12-31", "--source", "data/samples/cdnow/sources.yml"], {}, 1, "is of 1997-01-01"),
         ([], {"PULSE_SCALE": "none"}, 2, "PULSE_SCALE = 'none'"),
         ([], {"PULSE_TIMZONE": "UTC"}, 2, "PULSE_TIMZONE is not a setting"),
     ],

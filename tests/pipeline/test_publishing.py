@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +96,72 @@ def test_publishing_alone_is_refused_while_later_stages_are_of_an_older_refresh(
     alone = run_pipeline(path, job="publish", source=source)
     refused(alone, before)
     assert "customer_360 was built for refresh 1, raw is at refresh 2." in alone.output
+
+
+def test_a_refresh_that_failed_in_raw_is_not_published_by_plain_dbt(tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    (path / "landing").mkdir(parents=True)
+    (path / "landing" / "sales.csv").write_text("customer_id,sold_at,amount\nann,2024-01-05,10\n", encoding="utf-8")
+    assert run_pipeline(path).succeeded
+    before = published(path)
+    # new sales are merged before the tickets turn out to be unreadable
+    (path / "landing" / "more.csv").write_text("customer_id,sold_at,amount\nbob,2024-01-06,1000\n", encoding="utf-8")
+    tickets = path / "landing" / "helpdesk" / "tickets" / "bad.csv"
+    tickets.parent.mkdir(parents=True)
+    tickets.write_text("ticket_id,customer_id,opened_at\n" + "t,ann,not a date\n" * 10, encoding="utf-8")
+    refused(run_pipeline(path), before)
+    dbt = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")),
+            "build",
+            "--exclude-resource-type",
+            "unit_test",
+            "--target-path",
+            str(tmp_path / "target"),
+            "--log-path",
+            str(tmp_path / "log"),
+        ],
+        cwd=ROOT / "dbt_project",
+        env={**os.environ, "PULSE_DATA_DIR": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert dbt.returncode == 0, dbt.stdout
+    alone = run_pipeline(path, job="publish")
+    refused(alone, before)
+    assert "refresh 2 began to read the source and did not complete" in alone.output
+    # the file stays set aside, and the next refresh counts everything once
+    after = run_pipeline(path)
+    assert after.succeeded, after.output
+    assert published(path) == (3, 1010.0)
+
+
+def test_one_table_rebuilt_alone_is_not_published_beside_older_readers(home: tuple[Path, str]) -> None:
+    path, source = home
+    before = published(path)
+    for key in ("ml/customer_clusters", "marts/fct_sales"):
+        assert run_pipeline(path, source=source, only=key).succeeded
+        alone = run_pipeline(path, job="publish", source=source)
+        refused(alone, before)
+        assert (
+            f"was last built before {key.rsplit('/', 1)[-1] if 'marts' in key else key.replace('/', '.')}"
+            in alone.output
+        )
+        assert run_pipeline(path, source=source).succeeded
+        before = published(path)
+
+
+def test_a_mart_that_the_project_no_longer_has_is_not_published(home: tuple[Path, str]) -> None:
+    path, source = home
+    with duckdb.connect(str(path / "warehouse.duckdb")) as connection:
+        connection.execute("create table marts.renamed_long_ago as select 'ann' as customer_id")
+    result = run_pipeline(path, job="publish", source=source)
+    assert result.succeeded, result.output
+    assert "marts.renamed_long_ago belongs to no model of the project and is dropped." in result.output
+    assert result.query("select count(*) from information_schema.tables where table_name = 'renamed_long_ago'") == [
+        (0,)
+    ]
 
 
 def test_publishing_an_empty_home_is_refused(tmp_path: Path) -> None:

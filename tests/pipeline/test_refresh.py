@@ -71,7 +71,7 @@ def test_the_refresh_is_on_record(shop: Refresh) -> None:
 
 def test_every_blocking_check_is_on_record_and_passed(shop: Refresh) -> None:
     manifest = json.loads((shop.home / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))
-    expected = {(check, asset, "pass") for check, asset in required_by(manifest).checks.items()}
+    expected = {(name, check.asset, "pass") for name, check in required_by(manifest).checks.items()}
     recorded = shop.query(
         "select check_name, asset, status from meta.check_results where severity = 'error' and refresh = 1"
     )

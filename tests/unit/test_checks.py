@@ -14,7 +14,11 @@ from orchestration.preview import preview_markdown
 def metrics(auc: float | None = 0.84, brier: float = 0.09, ece: float = 0.01) -> dict[str, Any]:
     return {
         "model": {"auc": auc, "brier": brier, "ece": ece},
-        "baselines": {"base_rate": {"brier": 0.12}, "recency": {"auc": 0.82}},
+        "baselines": {
+            "base_rate": {"brier": 0.12},
+            "recency": {"auc": 0.82},
+            "recency_frequency": {"brier": 0.0905},
+        },
     }
 
 
@@ -28,6 +32,7 @@ def test_a_good_model_passes_with_its_figures() -> None:
     ("figures", "messages", "words"),
     [
         (metrics(brier=0.12), [], "the base rate alone has a Brier score of 0.1200"),
+        (metrics(brier=0.091), [], "recency and frequency alone have 0.0905"),
         (metrics(auc=0.81), [], "recency alone has an AUC of 0.8200"),
         (metrics(ece=0.051), [], "off by 0.051 on average"),
         (metrics(auc=0.99), ["AUC 0.990 is implausible: look for a leak."], "implausible"),

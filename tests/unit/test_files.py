@@ -166,6 +166,115 @@ def test_a_sales_file_without_amount_is_not_taken_for_customers(reader: Reader):
     assert "amount" in reader.refusal(reader.write("odd.csv", "CustomerID,City,OrderDate,Paid\n1,Rome,2024-01-05,3\n"))
 
 
+_NO_FIT = """\
+odd.csv: its header fits no table: nearest is {why}.
+  found: {header}
+  Say in sources.yml what the columns are:
+    files:
+      - path: odd.csv
+        table: {table}
+{settings}
+  Save it as {folder}/sources.yml and run: pulse run --source {folder}/sources.yml"""
+_MORE_OF_SALES = "order_id, product_id, quantity, unit_price, discount_rate, channel, returned_at, category"
+
+
+@pytest.mark.parametrize(
+    ("header", "table", "why", "absent"),
+    [
+        (
+            "Name,Email,Total,Created at,Lineitem quantity,Lineitem price",
+            "shop.sales",
+            "shop.sales, which misses customer_id",
+            ["customer_id"],
+        ),
+        (
+            "SKU,Title,Price,Cost,Order Date",
+            "shop.sales",
+            "shop.sales, which misses customer_id, amount",
+            ["customer_id", "amount"],
+        ),
+        (
+            "name,email,city,Revenue",
+            "shop.sales",
+            "shop.sales, which misses customer_id, sold_at",
+            ["customer_id", "sold_at"],
+        ),
+        ("Name,Email,City", "shop.customers", "shop.customers, which misses customer_id", ["customer_id"]),
+        ("Title,Price,Cost", "shop.products", "shop.products, which misses product_id", ["product_id"]),
+        (
+            "SKU,Title,Price,Cost,Event Type",
+            "shop.products",
+            "shop.products, but 'Event Type' looks like web.events.event_type",
+            [],
+        ),
+    ],
+)
+def test_what_fits_nothing_is_told_with_lines_to_save_and_a_command(
+    reader: Reader, header: str, table: str, why: str, absent: list[str]
+):
+    more = {
+        "shop.sales": _MORE_OF_SALES,
+        "shop.customers": "name, email, industry, region, city, age_group, loyalty_tier, acquisition_channel, "
+        "signed_up_at, marketing_consent",
+        "shop.products": "name, category, list_price, unit_cost, launched_on",
+    }[table]
+    lines = [f"          {column}: <column of the file>" for column in absent]
+    wanted = ["        columns:", *lines, f"          # also: {more}"] if absent else [f"        # columns: {more}"]
+    message = reader.refusal(reader.write("odd.csv", f"{header}\n"))
+    assert message == _NO_FIT.format(
+        why=why,
+        header=", ".join(header.split(",")),
+        table=table,
+        settings="\n".join(wanted),
+        folder=reader.landing,
+    )
+
+
+def test_lines_for_sources_yml_do_what_the_message_says(reader: Reader):
+    path = reader.write("odd.csv", "CustomerID,OrderDate,Paid\n1,2024-01-05,3\n")
+    message = reader.refusal(path)
+    lines = message.split("columns are:\n")[1].split("\n  Save")[0]
+    yml = reader.write("sources.yml", lines.replace("<column of the file>", "Paid"))
+    assert message.endswith(f"\n  Save it as {yml} and run: pulse run --source {yml}")
+    assert rows(reader.one(yml), "customer_id, sold_at, amount") == [("1", at(2024, 1, 5), Decimal(3))]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("odd.csv", "CustomerID,OrderDate,Whatever\n1,2024-01-05,3\n"),
+        ("shop/sales/x.csv", "customer_id,date\n1,2024-01-05\n"),
+        ("both.csv", "customer_id,date,amount,churn_score\n1,2024-01-05,3,0.5\n"),
+        ("two.csv", "customer_id,date,Amount,Total\n1,2024-01-05,3,4\n"),
+        ("dates.csv", "customer_id,date,amount\n1,03/04/2024,3\n"),
+        ("dates.csv", "customer_id,date,amount\n1,13/01/2024,3\n1,01/13/2024,3\n"),
+    ],
+)
+def test_every_message_with_lines_for_sources_yml_says_where_they_go(reader: Reader, name: str, content: str):
+    path = reader.write(name, content)
+    yml = reader.landing / "sources.yml"
+    # A folder is read with its sources.yml, and its other files too.
+    assert reader.refusal().endswith(f"\n  Save it as {yml} and run: pulse run --source {reader.landing}")
+    if "/" not in name:
+        assert reader.refusal(path).endswith(f"\n  Save it as {yml} and run: pulse run --source {yml}")
+    yml.write_text("timezone: UTC")
+    assert reader.refusal().endswith(
+        f"\n  Add it to {yml} (one entry a file) and run: pulse run --source {reader.landing}"
+    )
+
+
+def test_the_command_quotes_a_folder_with_spaces(reader: Reader):
+    path = reader.write("my sales/odd.csv", "a,b\n")
+    yml = path.parent / "sources.yml"
+    assert reader.refusal(path).endswith(f"\n  Save it as {yml} and run: pulse run --source '{yml}'")
+
+
+def test_messages_without_lines_for_sources_yml_keep_their_end(reader: Reader):
+    assert reader.refusal(reader.write("x.csv", "\n")) == (
+        "x.csv: the file is empty, without even a header line. Remove it, or give header: in sources.yml."
+    )
+
+
 def test_a_header_that_fits_two_tables_is_refused(reader: Reader):
     message = reader.refusal(reader.write("both.csv", "customer_id,date,amount,churn_score\n1,2024-01-05,3,0.5\n"))
     assert "shop.sales and scores.churn" in message
@@ -471,6 +580,79 @@ def test_amounts_are_derived_row_by_row(reader: Reader):
         (6, "amount", "x", "is not a number, or has more than 14 digits before the point"),
         (7, "amount", None, "is missing"),
     ]
+
+
+_ORDERS = (
+    "order_id,customer_id,date,Lineitem quantity,Lineitem price,Total\n"
+    "1,7,2024-01-05,2,10,35\n1,7,2024-01-05,3,5,\n2,8,2024-01-06,1,4,4\n"
+)
+
+
+def test_a_total_is_no_amount_where_quantity_and_unit_price_are_mapped(reader: Reader):
+    reader.write("orders.csv", _ORDERS)
+    entry = "files: [{path: orders.csv, table: shop.sales, columns: {%s}}]"
+    both = "quantity: Lineitem quantity, unit_price: Lineitem price"
+    yml = reader.write("sources.yml", entry % both)
+    assert rows(reader.one(yml), "order_id, amount") == [("1", Decimal(20)), ("1", Decimal(15)), ("2", Decimal(4))]
+    # Said is said: the given ones stay, and only the empty one is derived.
+    yml.write_text(entry % f"{both}, amount: Total")
+    assert rows(reader.one(yml), "amount") == [(Decimal(35),), (Decimal(15),), (Decimal(4),)]
+    # With only one of them mapped there is nothing to derive it from, so it is recognised.
+    yml.write_text(entry % "quantity: Lineitem quantity")
+    delivery = reader.one(yml)
+    assert rows(delivery, "amount") == [(Decimal(35),), (Decimal(4),)]
+    assert [row[1:5] for row in reader.quarantined(delivery)] == [(3, "Total (amount)", None, "is missing")]
+
+
+def test_two_totals_do_not_matter_where_quantity_and_unit_price_are_mapped(reader: Reader):
+    reader.write("x.csv", "customer_id,date,n,each,Total,amount\n1,2024-01-05,2,3,9,8\n")
+    yml = reader.write(
+        "sources.yml", "files: [{path: x.csv, table: shop.sales, columns: {quantity: n, unit_price: each}}]"
+    )
+    assert rows(reader.one(yml), "amount") == [(Decimal(6),)]
+
+
+def test_order_totals_are_not_mixed_with_amounts_of_lines(reader: Reader):
+    recognised = _ORDERS.replace("Lineitem quantity", "Qty").replace("Lineitem price", "Item Price")
+    path = reader.write("orders.csv", recognised)
+    yml = reader.landing / "sources.yml"
+    message = reader.refusal(path)
+    assert message == (
+        "orders.csv: column 'Total' (shop.sales.amount) is given on some lines of an order and empty on others, as "
+        "where 'order_id' is '1'. If it is the order's total, it must not be mixed with the lines' own "
+        "'Qty' x 'Item Price'.\n"
+        "  Say in sources.yml that every line's amount is quantity x unit_price:\n"
+        "    files:\n"
+        "      - path: orders.csv\n"
+        "        table: shop.sales\n"
+        "        columns:\n"
+        "          quantity: Qty\n"
+        "          unit_price: Item Price\n"
+        "    or, if it is what was paid for the line alone (quantity x unit_price then fills the empty ones):\n"
+        "    files:\n"
+        "      - path: orders.csv\n"
+        "        table: shop.sales\n"
+        "        columns:\n"
+        "          amount: Total\n"
+        f"  Save it as {yml} and run: pulse run --source {yml}"
+    )
+    first, second = message.split("unit_price:\n", 1)[1].split("\n  Save")[0].split("\n    or, ")
+    yml.write_text(first)
+    assert rows(reader.one(yml), "amount") == [(Decimal(20),), (Decimal(15),), (Decimal(4),)]
+    yml.write_text(second.split("\n", 1)[1])
+    assert rows(reader.one(yml), "amount") == [(Decimal(35),), (Decimal(15),), (Decimal(4),)]
+
+
+def test_amounts_that_are_empty_for_whole_orders_are_derived(reader: Reader):
+    path = reader.write(
+        "x.csv",
+        "order_id,customer_id,date,quantity,unit_price,amount\n"
+        "1,7,2024-01-05,2,10,19\n1,7,2024-01-05,3,5,14\n2,8,2024-01-06,1,4,\n2,8,2024-01-06,2,4,\n"
+        ",8,2024-01-06,1,6,\n,8,2024-01-06,1,6,5\n3,8,2024-01-06,1,4,4\n3,8,2024-01-06,,4,\n",
+    )
+    delivery = reader.one(path)
+    assert [row[0] for row in rows(delivery, "amount")] == [Decimal(x) for x in (19, 14, 4, 8, 6, 5, 4)]
+    assert [row[1:5] for row in reader.quarantined(delivery)] == [(9, "amount", None, "is missing")]
 
 
 # Bad files

@@ -6,9 +6,13 @@ from datetime import datetime
 
 import pytest
 
-from orchestration.gate import Build, CheckResult, Required, objections, required_by
+from orchestration.gate import Build, Check, CheckResult, Required, objections, required_by
 
-REQUIRED = Required(frozenset({"sales"}), {"sales_unique": "sales", "raw_unique": "shop.sales"})
+REQUIRED = Required(
+    frozenset({"sales"}),
+    {"sales": ("seed", "ml.scores")},
+    {"sales_unique": Check("sales", ("sales", "seed")), "raw_unique": Check("shop.sales", ("shop.sales",))},
+)
 
 
 def at(minute: int) -> datetime:
@@ -25,12 +29,12 @@ GOOD_RESULTS = [CheckResult("sales_unique", "pass", 0, 5, at(3)), CheckResult("r
 
 
 def test_all_in_order() -> None:
-    assert objections(REQUIRED, GOOD_BUILDS, GOOD_RESULTS, 5) == []
+    assert objections(REQUIRED, GOOD_BUILDS, GOOD_RESULTS, 5, 5) == []
 
 
 def test_a_warning_does_not_block() -> None:
     results = [CheckResult("sales_unique", "warn", 3, 5, at(3)), GOOD_RESULTS[1]]
-    assert objections(REQUIRED, GOOD_BUILDS, results, 5) == []
+    assert objections(REQUIRED, GOOD_BUILDS, results, 5, 5) == []
 
 
 @pytest.mark.parametrize(
@@ -80,23 +84,61 @@ def test_a_warning_does_not_block() -> None:
             [*GOOD_BUILDS, Build("b", "sales", "success", 5, at(9))],
             GOOD_RESULTS,
             5,
-            "check sales_unique has not run since sales was last built.",
+            "check sales_unique on sales has not run since sales was last built.",
+        ),
+        # built for a day of its own with the var as_of
+        (
+            [*GOOD_BUILDS, Build("b", "sales", "success", None, at(9))],
+            GOOD_RESULTS,
+            5,
+            "sales was built for another day than raw's: build it without the var as_of.",
+        ),
+        # what it reads was rebuilt alone, in dbt or in Python
+        (
+            [*GOOD_BUILDS, Build("b", "seed", "success", 5, at(9))],
+            GOOD_RESULTS,
+            5,
+            "sales was last built before seed, which it reads.",
+        ),
+        (
+            [*GOOD_BUILDS, Build("python", "ml.scores", "success", 5, at(9))],
+            GOOD_RESULTS,
+            5,
+            "sales was last built before ml.scores, which it reads.",
+        ),
+        # a check over two relations is stale when either was rebuilt
+        (
+            [*GOOD_BUILDS, Build("b", "seed", "success", 5, at(9)), Build("b", "sales", "success", 5, at(9))],
+            GOOD_RESULTS,
+            5,
+            "check sales_unique on sales has not run since sales was last built.",
         ),
     ],
 )
 def test_reasons_not_to_publish(builds: list[Build], results: list[CheckResult], refresh: int, expected: str) -> None:
-    assert expected in objections(REQUIRED, builds, results, refresh)
+    assert expected in objections(REQUIRED, builds, results, refresh, refresh)
+
+
+def test_a_refresh_that_did_not_complete_raw_closes_the_gate() -> None:
+    reasons = objections(REQUIRED, GOOD_BUILDS, GOOD_RESULTS, refresh=5, begun=6)
+    assert reasons == ["refresh 6 began to read the source and did not complete: run `pulse run` again."]
 
 
 def test_a_rebuild_after_a_killed_build_opens_the_gate() -> None:
     builds = [*invocation("killed", 1, None), *invocation("good", 2, 4), Build("good", "sales", "success", 5, at(4))]
     results = [CheckResult(each.check, "pass", 0, 5, at(4)) for each in GOOD_RESULTS]
-    assert objections(REQUIRED, builds, results, 5) == []
+    assert objections(REQUIRED, builds, results, 5, 5) == []
 
 
 def test_the_manifest_says_what_is_required() -> None:
-    def model(name: str, database: str) -> dict:
-        return {"resource_type": "model", "name": name, "database": database, "config": {"enabled": True}}
+    def model(name: str, database: str, reads: list[str]) -> dict:
+        return {
+            "resource_type": "model",
+            "name": name,
+            "database": database,
+            "config": {"enabled": True},
+            "depends_on": {"nodes": reads},
+        }
 
     def check(name: str, severity: str, attached: str | None, nodes: list[str]) -> dict:
         return {
@@ -107,15 +149,21 @@ def test_the_manifest_says_what_is_required() -> None:
             "depends_on": {"nodes": nodes},
         }
 
+    sales = "model.customer_pulse.fct_sales"
     manifest = {
         "nodes": {
-            "1": model("fct_sales", "warehouse"),
-            "2": model("stg_sales", "work"),
-            "3": check("unique_sale", "ERROR", "model.customer_pulse.fct_sales", []),
+            "1": model("fct_sales", "warehouse", ["model.customer_pulse.stg_sales", "seed.customer_pulse.rates"]),
+            "2": model("stg_sales", "work", ["source.customer_pulse.ml.scores"]),
+            "3": check("sales_total", "ERROR", sales, ["model.customer_pulse.stg_sales", sales]),
             "4": check("source_key", "error", None, ["source.customer_pulse.shop.sales"]),
-            "5": check("soft", "warn", "model.customer_pulse.fct_sales", []),
+            "5": check("soft", "warn", sales, [sales]),
         }
     }
     assert required_by(manifest) == Required(
-        frozenset({"fct_sales"}), {"unique_sale": "fct_sales", "source_key": "shop.sales"}
+        frozenset({"fct_sales"}),
+        {"fct_sales": ("stg_sales", "rates"), "stg_sales": ("ml.scores",)},
+        {
+            "sales_total": Check("fct_sales", ("stg_sales", "fct_sales")),
+            "source_key": Check("shop.sales", ("shop.sales",)),
+        },
     )

@@ -1,18 +1,26 @@
 {#
-  Notes in meta.builds which models were built, for which refresh, and in meta.check_results how every test came out.
+  Notes in meta.builds which models and seeds were built, for which refresh, and in meta.check_results how every test came out.
   Publishing reads both: a mart is published only when each of its blocking checks has passed since it was built.
 #}
 {% macro record_build_results(results) -%}
     {%- if execute and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
         {%- set now = "cast('" ~ modules.datetime.datetime.utcnow() ~ "' as timestamp)" -%}
-        {%- set models = results | selectattr('node.resource_type', 'equalto', 'model') | list -%}
+        {%- set models = results | selectattr('node.resource_type', 'in', ['model', 'seed']) | list -%}
+        {#- what was built for another day than the clock's belongs to no refresh -#}
+        {%- set refresh -%}
+            (
+                select max(refresh)
+                from {{ source('pulse', 'clock') }}
+                {% if var('as_of') %} where as_of = cast('{{ var("as_of") }}' as date){% endif %}
+            )
+        {%- endset -%}
         {%- set tests = results | selectattr('node.resource_type', 'equalto', 'test') | list -%}
         {#- one insert a table: parsing hundreds of statements would cost more than the rows -#}
         {%- if tests %}
             insert into meta.check_results
             select
                 result.*,
-                (select max(refresh) from {{ source('pulse', 'clock') }}),
+                {{ refresh }},
                 {{ now }}
             from (
                 values
@@ -33,7 +41,7 @@
         select
             '{{ invocation_id }}',
             result.*,
-            (select max(refresh) from {{ source('pulse', 'clock') }}),
+            {{ refresh }},
             {{ now }}
         from (
             values

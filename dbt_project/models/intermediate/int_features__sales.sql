@@ -51,6 +51,7 @@ with
             lines.customer_id,
             cutoffs.cutoff_date,
             count(*) as returned_line_count,
+            sum(case when lines.is_return then 1 else 0 end) as return_line_count,
             sum(lines.returned_revenue) as returned_revenue
         from lines
         inner join cutoffs on lines.returned_on <= cutoffs.cutoff_date
@@ -60,6 +61,8 @@ with
 select
     ordered.*,
     coalesce(returned.returned_line_count, 0) as returned_line_count,
+    -- a return that is a line of its own is one more line, or the share could exceed 1
+    ordered.line_count + coalesce(returned.return_line_count, 0) as line_and_return_count,
     coalesce(returned.returned_revenue, 0) as returned_revenue
 from ordered
 left join returned

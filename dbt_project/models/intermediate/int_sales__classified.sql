@@ -9,15 +9,22 @@ with
     products as (
         select
             product_id,
-            category,
             unit_cost
         from {{ ref('stg_shop__products') }}
+    ),
+
+    categories as (
+        select
+            product_id,
+            category
+        from {{ ref('int_products__collected') }}
     ),
 
     joined as (
         select
             lines.*,
-            coalesce(lines.category, products.category, 'Uncategorised') as final_category,
+            -- a product has one category, whatever single lines say
+            coalesce(categories.category, lines.category, 'Uncategorised') as final_category,
             products.unit_cost,
             case when lines.is_return then 0 else lines.amount end as gross_revenue,
             case
@@ -28,6 +35,7 @@ with
             end as returned_revenue
         from lines
         left join products on lines.product_id = products.product_id
+        left join categories on lines.product_id = categories.product_id
     )
 
 select
@@ -46,9 +54,9 @@ select
     discount_rate,
     gross_revenue,
     case
-        when is_return then sold_on
         -- nothing is given back before it was sold, whatever the export says
-        when returned_at is not null then greatest(sold_on, cast(returned_at as date))
+        when is_return or returned_at is not null
+            then greatest(sold_on, coalesce(cast(returned_at as date), sold_on))
     end as returned_on,
     returned_revenue,
     gross_revenue - returned_revenue as net_revenue,

@@ -71,7 +71,7 @@ select
     cast(measured.product_count as bigint) as product_count,
     cast(measured.category_count as bigint) as category_count,
     cast({{ ratio('measured.discounted_line_count', 'measured.line_count') }} as double) as discounted_line_rate,
-    cast({{ ratio('measured.returned_line_count', 'measured.line_count') }} as double) as returned_line_rate,
+    cast({{ ratio('measured.returned_line_count', 'measured.line_and_return_count') }} as double) as returned_line_rate,
     cast(coalesce(service.ticket_count_180d, 0) as bigint) as ticket_count_180d,
     cast(coalesce(service.negative_ticket_count_180d, 0) as bigint) as negative_ticket_count_180d,
     cast(coalesce(service.unresolved_ticket_count, 0) as bigint) as unresolved_ticket_count,
@@ -99,4 +99,8 @@ left join service
     on
         measured.customer_id = service.customer_id
         and measured.cutoff_date = service.cutoff_date
-left join customers on measured.customer_id = customers.customer_id
+-- a profile is known from its sign-up on
+left join customers
+    on
+        measured.customer_id = customers.customer_id
+        and (customers.signed_up_at is null or cast(customers.signed_up_at as date) <= measured.cutoff_date)

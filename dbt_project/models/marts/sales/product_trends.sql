@@ -90,7 +90,7 @@ with
             *,
             coalesce(
                 q_value <= {{ var('trend_max_q_value') }}
-                and (change_ratio is null or abs(change_ratio) >= {{ var('trend_min_change_ratio') }})
+                and abs(change_ratio) >= {{ var('trend_min_change_ratio') }}
                 and unit_count + previous_units >= {{ var('trend_min_units') }},
                 false
             ) as is_significant
