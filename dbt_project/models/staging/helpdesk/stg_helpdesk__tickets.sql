@@ -12,7 +12,9 @@ with
 
             -- strings
             -- the status of a later resolution was another one before it
-            case when resolved_at is null or cast(resolved_at as date) <= {{ as_of() }} then lower(status) end as status,
+            case
+                when resolved_at is null or cast(resolved_at as date) <= {{ as_of() }} then lower(status)
+            end as status,
             lower(priority) as priority,
             topic,
             channel,
