@@ -1,4 +1,4 @@
-"""The warehouse and the raw folder: the only code that opens the warehouse or the published file.
+"""The warehouse and the raw folder: the only code, dbt aside, that opens the warehouse or the published file.
 
 What is computed, and in which order, is decided elsewhere; dbt has a resource of its own in `orchestration.dbt`, the
 writer lock in `orchestration.lock`.

@@ -44,13 +44,15 @@ def test_every_module_says_what_belongs_there(module: Path) -> None:
     assert len(docstring) > 30
 
 
-def test_only_the_resources_open_the_warehouse() -> None:
+def test_only_the_resources_and_dbt_open_the_warehouse() -> None:
     openers = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "orchestration").rglob("*.py")
-        if "duckdb.connect(str(" in path.read_text(encoding="utf-8") or "get_connection(" in path.read_text("utf-8")
+        if any(call in path.read_text("utf-8") for call in ("duckdb.connect(str(", "get_connection(", "attach "))
     }
-    assert openers == {"orchestration/resources.py"}
+    # dbt.py attaches it, read-only, to show the rows that failed a test
+    assert openers == {"orchestration/resources.py", "orchestration/dbt.py"}
+    assert "(read_only)" in (ROOT / "orchestration" / "dbt.py").read_text("utf-8")
 
 
 def test_nothing_outside_the_synthetic_business_reads_its_truth() -> None:
