@@ -28,12 +28,18 @@ class Request:
         as_of: The last day wanted, or None for all there is.
         timezone: IANA name of the zone that zoned times are converted to.
         known: Files of earlier refreshes, by content hash.
+        batch: Number of the refresh, kept with every row.
+        memory: What may be used to read a file, as DuckDB writes it; beyond it goes to disk.
+        currency: What amounts must be in, where that is said.
     """
 
     received_on: date
     as_of: date | None
     timezone: str
     known: Mapping[str, KnownFile]
+    batch: int = 0
+    memory: str = "512MB"
+    currency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class KnownFile:
         quarantined: Rows that were put into quarantine.
         batch: The refresh that read it first.
         set_aside: Why the whole file was refused, or None.
+        left_out: Rows that sources.yml leaves out; not among `rows`.
+        currency: What its amounts are in, where it says so.
     """
 
     name: str
@@ -55,6 +63,27 @@ class KnownFile:
     quarantined: int
     batch: int
     set_aside: str | None = None
+    left_out: int = 0
+    currency: str | None = None
+
+
+@dataclass(frozen=True)
+class ColumnRead:
+    """How a column was read.
+
+    Args:
+        label: The file's name for it; None for a constant.
+        column: The contract column it feeds; None when it is not used.
+        why: How it was recognised, in a few words.
+        how: How its values are written, in a few words.
+        constant: The value of every row, where there is no file column.
+    """
+
+    label: str | None
+    column: str | None
+    why: str
+    how: str
+    constant: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +96,16 @@ class Delivery:
         content_hash: SHA-256 of what was read and of how it was to be read; None for a generator.
         rows: Rows the file had, bad ones included.
         quarantined: Rows put into quarantine.
-        parquet: File with the good rows: the contract's columns in order and with its types, then `_line`
-            (bigint, the row's line in the file). Keys are filled in. None when there is nothing to merge, because
-            the file is unchanged since an earlier refresh or was set aside.
+        parquet: The good rows, with keys filled in: either a file with the contract's columns in order and with its
+            types, then `_line` (bigint, the row's place in the delivery); or a folder of one file a month, as raw
+            keeps them (see `month_files`). None when there is nothing to merge, because the file is unchanged since
+            an earlier refresh or was set aside.
         set_aside: Why the whole file was refused, or None.
         examples: A few quarantined rows in words (file, line, column, value, reason), for messages.
         newly_set_aside: Refused by this refresh, which must then fail; False when an earlier one refused it.
+        left_out: Rows that sources.yml leaves out; not among `rows`.
+        currency: What its amounts are in, where it says so.
+        columns: How its columns were read, where it was read by this refresh.
     """
 
     name: str
@@ -84,6 +117,9 @@ class Delivery:
     set_aside: str | None = None
     examples: tuple[str, ...] = ()
     newly_set_aside: bool = False
+    left_out: int = 0
+    currency: str | None = None
+    columns: tuple[ColumnRead, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +135,8 @@ class Outcome:
         duplicate: Rows with a known key and the same values.
         quarantined: Rows that were refused, whole files set aside included.
         set_aside: Why the whole file was refused, or None.
+        left_out: Rows that sources.yml leaves out; not among `rows`.
+        currency: What its amounts are in, where it says so.
     """
 
     name: str
@@ -109,6 +147,8 @@ class Outcome:
     duplicate: int
     quarantined: int
     set_aside: str | None = None
+    left_out: int = 0
+    currency: str | None = None
 
 
 class Source(Protocol):

@@ -6,28 +6,31 @@ folder's business.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shlex
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
+from sources.containers import IGNORED_SUFFIXES, Part, unpack
 from sources.contracts import BY_NAME, Contract
 from sources.delivery import Delivery, Request, SourceError
+from sources.file_rows import Plan, file_version
 from sources.mapping import FileMapping, Mapping, load_mapping
-from sources.reading import Plan, file_version, read_file
-from sources.recognition import feeds, recognise, shows_settings
-from sources.text_files import Fingerprint, Layout, fingerprint, lay_out
-from sources.typing_sql import literal
+from sources.reading import read_file
+from sources.recognition import Vocabulary, could_be_header, feeds, known_export, recognise, shows_settings
+from sources.sql import literal
+from sources.text_files import fingerprint, lay_out, lay_out_json
 
-TEXT_SUFFIXES = (".csv", ".txt", ".tsv")
-"""File names that are read as delimited text."""
-
-PARQUET_SUFFIX = ".parquet"
-
-_MAPPING_NAME = "sources.yml"
-_IGNORED_SUFFIXES = (".tmp", ".part", ".md")
+MAPPING_NAME = "sources.yml"
+"""The file that says how the files beside it are read."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def open_files(path: Path, quarantine: Path) -> FilesSource:
         SourceError: There is nothing at this path, or sources.yml says something it may not.
     """
     if path.is_dir():
-        own = path / _MAPPING_NAME
+        own = path / MAPPING_NAME
         return FilesSource(path, quarantine, load_mapping(own) if own.is_file() else None)
     if not path.is_file():
         raise SourceError(f"{path}: there is no such file or folder.")
@@ -72,7 +75,8 @@ def open_files(path: Path, quarantine: Path) -> FilesSource:
         if not mapping.files:
             raise SourceError(f"{path}: files: is empty. Name at least one path with its table.")
         return FilesSource(path, quarantine, mapping)
-    return FilesSource(path, quarantine, None)
+    own = path.with_name(MAPPING_NAME)
+    return FilesSource(path, quarantine, load_mapping(own) if own.is_file() else None)
 
 
 def has_files(folder: Path) -> bool:
@@ -85,15 +89,22 @@ def has_files(folder: Path) -> bool:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """Files of a folder and its folders that are meant to be read, in order of their names."""
-    found = []
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in parts)
-        unread = path.name.lower().endswith(_IGNORED_SUFFIXES) or parts == (_MAPPING_NAME,)
-        if path.is_file() and not hidden and not unread:
-            found.append(path)
-    return found
+    """Files of a folder and its folders that are meant to be read, in order of their names; links are followed."""
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        here = Path(parent)
+        # A link may lead back to a folder above it.
+        if (real := here.resolve()) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = here / name
+            is_mapping = here == folder and name == MAPPING_NAME
+            if not (name.startswith(".") or name.lower().endswith(IGNORED_SUFFIXES) or is_mapping):
+                found.append(path)
+    return sorted(found)
 
 
 class FilesSource:
@@ -110,13 +121,15 @@ class FilesSource:
         self._quarantine = quarantine
         self._mapping = mapping
         self._base = path if path.is_dir() else path.parent
-        # Every table asks about every file that only its header can tell; the bytes are read once.
-        self._seen: dict[tuple[Path, tuple[int, int]], Fingerprint] = {}
+        self._words = Vocabulary(mapping.document.aliases if mapping else {})
+        # Every table asks about every file; each is unpacked, hashed and recognised once.
+        self._planned: list[Plan] | None = None
+        self._unpacked: Path | None = None
 
     @property
     def identity(self) -> str:
         """Resolved path, and hash of the sources.yml's content."""
-        read_by = f" read by {_MAPPING_NAME} {self._mapping.digest}" if self._mapping else ""
+        read_by = f" read by {MAPPING_NAME} {self._mapping.digest}" if self._mapping else ""
         return f"files in {self._path.resolve()}{read_by}"
 
     @property
@@ -150,16 +163,19 @@ class FilesSource:
 
     def _how_to_say_it(self) -> str:
         """Where lines for sources.yml are saved, and the command that then reads them."""
-        path = (self._mapping.path if self._mapping else self._base / _MAPPING_NAME).absolute()
+        path = (self._mapping.path if self._mapping else self._base / MAPPING_NAME).absolute()
         # A folder is read by its own sources.yml, and whole: by the sources.yml alone its other files would be left.
         source = self._path.absolute() if self._path.is_dir() else path
         what = f"Add it to {path} (one entry a file)" if path.exists() else f"Save it as {path}"
         return f"{what} and run: pulse run --source {shlex.quote(str(source))}"
 
     def _deliver(self, contract: Contract, folder: Path, request: Request) -> list[Delivery]:
-        if self._mapping and self._mapping.timezone:
-            request = replace(request, timezone=self._mapping.timezone)
-        plans = [plan for found in self._found() if (plan := self._plan(found, contract)) is not None]
+        if self._mapping:
+            document = self._mapping.document
+            request = replace(
+                request, timezone=document.timezone or request.timezone, currency=document.currency or request.currency
+            )
+        plans = [plan for plan in self._plans() if plan.contract == contract]
 
         def age(plan: Plan) -> tuple[bool, int, str]:
             known = request.known.get(plan.sha256)
@@ -169,7 +185,7 @@ class FilesSource:
         for number, plan in enumerate(sorted(plans, key=age)):
             known = request.known.get(plan.sha256)
             if known is None:
-                deliveries.append(read_file(plan, folder / f"{number:05d}.parquet", self._quarantine, request))
+                deliveries.append(read_file(plan, folder / f"{number:05d}", self._quarantine, request))
             else:
                 deliveries.append(
                     Delivery(
@@ -180,6 +196,8 @@ class FilesSource:
                         quarantined=known.quarantined,
                         parquet=None,
                         set_aside=known.set_aside,
+                        left_out=known.left_out,
+                        currency=known.currency,
                     )
                 )
         return deliveries
@@ -188,7 +206,13 @@ class FilesSource:
         """All files, with what is known about them before they are opened."""
         mapped = self._mapped()
         if self._path.is_file():
-            return mapped if self._mapping else [_Found(self._path, self._path.name, None)]
+            if self._mapping is None:
+                return [_Found(self._path, self._path.name, None)]
+            if self._mapping.path == self._path:
+                return mapped
+            # One file was asked for; of the sources.yml beside it only what it says of that file counts.
+            own = [found for found in mapped if found.path.resolve() == self._path.resolve()]
+            return own or [_Found(self._path, self._path.name, None)]
         taken = {found.path.resolve() for found in mapped}
         found = [
             _Found(path, self._name(path), _placed(path.relative_to(self._path)))
@@ -206,7 +230,8 @@ class FilesSource:
             where = self._mapping.where(index)
             paths = entry.paths(self._base)
             is_pattern = any(character in entry.path for character in "*?[")
-            if not paths and not (is_pattern and self._path.is_dir()):
+            is_asked_for = self._path.is_dir() or self._path == self._mapping.path
+            if not paths and is_asked_for and not (is_pattern and self._path.is_dir()):
                 raise SourceError(f"{where}.path: there is no file {entry.path!r} in {self._base}.")
             for path in paths:
                 earlier = found.setdefault(
@@ -222,46 +247,107 @@ class FilesSource:
         """A file's path as the user knows it."""
         return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else str(path)
 
-    def _fingerprint(self, path: Path, version: tuple[int, int]) -> Fingerprint:
-        if (path, version) not in self._seen:
-            self._seen[path, version] = fingerprint(path)
-        return self._seen[path, version]
+    def _plans(self) -> list[Plan]:
+        """How every file is read.
 
-    def _plan(self, found: _Found, wanted: Contract) -> Plan | None:
-        """How a file is read; None when it belongs to another table."""
-        if found.contract is not None and found.contract != wanted:
-            return None
-        suffix = found.path.suffix.lower()
-        layout: Layout | None = None
-        version = file_version(found.path)
-        if suffix not in (*TEXT_SUFFIXES, PARQUET_SUFFIX):
-            known = ", ".join((*TEXT_SUFFIXES, PARQUET_SUFFIX))
+        Raises:
+            SourceError: Some cannot be told or laid out; all of them are named.
+        """
+        if self._planned is None:
+            plans, mistakes = [], []
+            for found in self._found():
+                try:
+                    plans += list(self._plan(found))
+                except SourceError as error:
+                    mistakes.append(str(error))
+            if mistakes:
+                raise SourceError("\n".join(mistakes))
+            self._planned = plans
+        return self._planned
+
+    def _plan(self, found: _Found) -> Iterator[Plan]:
+        """How a file, each file of an archive, or each sheet of a workbook is read."""
+        try:
+            version = file_version(found.path)
+            with found.path.open("rb"):
+                pass
+        except OSError as error:
+            target = f" (a link to {found.path.readlink()})" if found.path.is_symlink() else ""
             raise SourceError(
-                f"{found.name}: files ending {suffix or 'without a suffix'} cannot be read; readable are {known}. "
-                "Export it as CSV or Parquet, or take it out of the folder."
-            )
-        seen = self._fingerprint(found.path, version)
-        if suffix == PARQUET_SUFFIX:
-            header = _parquet_header(found)
-        else:
-            said = (found.entry.delimiter, found.entry.header) if found.entry else (None, None)
-            layout = lay_out(found.path, found.name, seen.encoding, *said)
+                f"{found.name}{target}: cannot be opened ({error.strerror}). Restore it or its permissions, or take it "
+                "out of the folder."
+            ) from error
+        if self._unpacked is None:
+            self._unpacked = Path(tempfile.mkdtemp(prefix="pulse-"))
+            weakref.finalize(self, shutil.rmtree, self._unpacked, ignore_errors=True)
+        folder = self._unpacked / hashlib.sha256(str(found.path).encode()).hexdigest()
+        parts = unpack(found.path, found.name, folder)
+        if found.entry and found.entry.sheet is not None:
+            sheets = [part.sheet for part in parts if part.sheet is not None]
+            parts = [part for part in parts if part.sheet == found.entry.sheet]
+            if not parts:
+                raise SourceError(
+                    f"{found.where}.sheet: {found.name} has no sheet {found.entry.sheet!r} that holds anything. "
+                    f"Found: {', '.join(sheets)}."
+                )
+        plans, mistakes = [], []
+        for part in parts:
+            try:
+                plans.append(self._plan_part(found, part, version))
+            except SourceError as error:
+                mistakes.append(error)
+        # A workbook also holds notes and sums; they may be left alone when something else in it can be told.
+        if mistakes and not (plans and all(part.sheet is not None for part in parts) and found.contract is None):
+            raise mistakes[0]
+        yield from plans
+
+    def _plan_part(self, found: _Found, part: Part, version: tuple[int, int]) -> Plan:
+        seen = fingerprint(part.path)
+        types: tuple[str, ...] = ()
+        layout = None
+        entry = found.entry
+        if part.kind == "parquet":
+            header, types = _parquet_columns(part)
+        elif part.kind == "json":
+            with duckdb.connect() as con:
+                layout = lay_out_json(con, part.path, part.name, seen)
             header = layout.header
-        contract = found.contract or recognise(found.name, header)
-        if contract != wanted:
-            return None
+        else:
+            layout = lay_out(
+                part.path,
+                part.name,
+                seen,
+                delimiter="," if part.sheet is not None else entry.delimiter if entry else None,
+                header=entry.header if entry else None,
+                skip_lines=entry.skip_lines if entry else None,
+                could_be_header=lambda fields: self._could_be_header(found, fields),
+            )
+            header = layout.header
+        contract = found.contract or recognise(part.name, header, self._words)
         digest = seen.sha256.copy()
-        digest.update(json.dumps([contract.name, found.entry.fingerprint if found.entry else None]).encode())
+        digest.update(json.dumps([contract.name, entry.fingerprint if entry else None]).encode())
         return Plan(
-            path=found.path,
-            name=found.name,
+            path=part.path,
+            origin=found.path,
+            name=part.name,
             contract=contract,
             header=header,
+            types=types,
             layout=layout,
-            feeds=feeds(found.name, contract, header, found.entry, found.where),
+            feeds=feeds(part.name, contract, header, self._words, mapping=entry, where=found.where),
+            entry=entry or known_export(header, contract),
+            where=found.where,
             sha256=digest.hexdigest(),
             version=version,
         )
+
+    def _could_be_header(self, found: _Found, fields: Sequence[str]) -> bool:
+        """Whether a line is the header, as far as can be told from what is asked of it."""
+        if found.entry:
+            asked = {label for column in found.entry.columns.values() for label in column.from_}
+            if asked:
+                return asked <= set(fields)
+        return could_be_header(fields, found.contract, self._words)
 
 
 def _placed(relative: Path) -> Contract | None:
@@ -269,9 +355,10 @@ def _placed(relative: Path) -> Contract | None:
     return BY_NAME.get(".".join(relative.parts[:2])) if len(relative.parts) > 2 else None
 
 
-def _parquet_header(found: _Found) -> tuple[str, ...]:
+def _parquet_columns(part: Part) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and types of the columns."""
     try:
-        rows = duckdb.execute(f"describe from read_parquet({literal(str(found.path))})").fetchall()
+        rows = duckdb.execute(f"describe from read_parquet({literal(str(part.path))})").fetchall()
     except duckdb.Error as error:
-        raise SourceError(f"{found.name}: cannot be read as Parquet ({error}). Export it anew.") from error
-    return tuple(row[0] for row in rows)
+        raise SourceError(f"{part.name}: cannot be read as Parquet ({error}). Export it anew.") from error
+    return tuple(row[0] for row in rows), tuple(str(row[1]) for row in rows)

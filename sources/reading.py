@@ -1,59 +1,41 @@
-"""One file into Parquet: its good rows, with keys, and its bad rows with what is wrong with them.
+"""One file into raw's form: its good rows typed, with keys, a file a month; its bad rows with what is wrong with them.
 
-Which files there are and what they are read as has been decided in `files`; how a text becomes a value is decided in
-`typing_sql`.
+Rows stream: a file may be larger than memory. Which files there are and what they are read as has been decided in
+`files`; how a text becomes a value is decided in `typing_sql`.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from sources.contracts import Contract
-from sources.delivery import Delivery, Request, SourceError
-from sources.recognition import Feeds, derives_amount, setting_lines, yaml_text
-from sources.text_files import SPACE, Layout, fields_query, records
-from sources.typing_sql import Problem, infer_styles, literal, problems, quoted_name, typed
+from sources.delivery import ColumnRead, Delivery, Request, SourceError
+from sources.file_rows import CURRENCY_COLUMNS, FileRows, Plan, file_version
+from sources.inference import NUMBER_KINDS, infer_styles
+from sources.mapping import DATE_KINDS
+from sources.month_files import MONTH, MonthFiles, month_number, name_rows, number_repeats
+from sources.quarantine import write_bad_rows
+from sources.recognition import columns_of, derives_amount, plain, setting_lines, yaml_text
+from sources.sql import first_row, literal, quoted_name
+from sources.typing_sql import Problem, Styles, problems, typed
 
 BAD_SHARE, BAD_ROWS = 0.05, 5
 """A file is set aside when more than this share of its rows, and at least this many, are bad."""
 
-_EXAMPLES = 3
+_BATCH_ROWS = 122_880
+_SAMPLE_ROWS = 20_000
 
+_UNREADABLE = (duckdb.InvalidInputException, duckdb.IOException, duckdb.InternalException, pa.ArrowException, OSError)
+"""What reading raises where a file is not what it was taken for."""
 
-@dataclass(frozen=True)
-class Plan:
-    """A file together with how it is read.
-
-    Args:
-        path: Where it lies.
-        name: As the user knows it.
-        contract: The table it is read as.
-        header: Its column names.
-        layout: How its text is laid out; None for Parquet.
-        feeds: Where the contract's columns come from.
-        sha256: Hash of its bytes, of its table and of its mapping.
-        version: Its time of change (ns) and size (bytes) when it was hashed.
-    """
-
-    path: Path
-    name: str
-    contract: Contract
-    header: tuple[str, ...]
-    layout: Layout | None
-    feeds: Feeds
-    sha256: str
-    version: tuple[int, int]
-
-
-def file_version(path: Path) -> tuple[int, int]:
-    """A file's time of last change (ns) and size (bytes): other figures mean another content."""
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
+_LEFT_OUT, _NOT_WHOLE, _HEADER_AGAIN = -2, -1, -3
 
 
 def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> Delivery:
@@ -61,9 +43,9 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
 
     Args:
         plan: The file and how it is read.
-        target: Parquet file for the good rows; not written when the file is set aside.
+        target: Folder for the good rows, made here; removed again when the file is set aside.
         quarantine: Folder of all tables' bad rows.
-        request: Day and zone.
+        request: Day, zone, number of the refresh and memory.
 
     Returns:
         The delivery; with too many bad rows the whole file is set aside.
@@ -71,126 +53,316 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
     Raises:
         SourceError: Its dates or its amounts can be read in two ways, it is damaged, or it changed while it was read.
     """
-    with tempfile.TemporaryDirectory(prefix="pulse-") as spill, duckdb.connect() as con:
-        con.execute(f"set temp_directory = {literal(spill)}")
-        # Zoned times in Parquet are turned into text on the way, and UTC is what their text then says.
-        con.execute("set TimeZone = 'UTC'")
-        _load_fields(con, plan)
-        if file_version(plan.path) != plan.version:
+    with _connection(target, request.memory) as con:
+        rows = FileRows(con, plan, request.timezone)
+        found, styles, wrong = _read(rows, target, request)
+        if found.some_amounts_derived:
+            _refuse_order_totals(rows)
+        currency = _one_currency(plan, found.currencies, styles, request.currency)
+        if file_version(plan.origin) != plan.version:
             raise SourceError(f"{plan.name}: it changed while it was read. Refresh again once it is written.")
-        wrong = _judge(con, plan, request)
-        row = con.execute("select count(*), count(_problem) from judged").fetchone()
-        rows, bad = row if row else (0, 0)
-        examples = _write_bad_rows(con, plan, wrong, quarantine) if bad else ()
+        bad = found.bad.num_rows
+        examples: tuple[str, ...] = ()
+        if bad:
+            con.register("bad_lines", found.bad)
+            relation = rows.originals("line in (select line from bad_lines)")
+            examples = write_bad_rows(con, relation, plan, wrong, quarantine)
         set_aside = None
-        if bad >= BAD_ROWS and bad > BAD_SHARE * rows:
-            set_aside = f"{bad:,} of {rows:,} rows are bad. First: {'; '.join(examples)}"
-        else:
-            _write_good_rows(con, plan.contract, target)
+        if bad >= BAD_ROWS and bad > BAD_SHARE * found.rows:
+            set_aside = f"{bad:,} of {found.rows:,} rows are bad. First: {'; '.join(examples)}"
+            shutil.rmtree(target)
+        elif found.some_named:
+            number_repeats(con, target, plan.contract)
     return Delivery(
         name=plan.name,
         table=plan.contract.name,
         content_hash=plan.sha256,
-        rows=rows,
-        quarantined=rows if set_aside else bad,
+        rows=found.rows,
+        quarantined=found.rows if set_aside else bad,
         parquet=None if set_aside else target,
         set_aside=set_aside,
         examples=examples,
         newly_set_aside=set_aside is not None,
+        left_out=found.left_out,
+        currency=currency,
+        columns=_columns_read(plan, styles),
     )
 
 
-def _load_fields(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Make the table `fields` (the text of each fed column, null where empty) and the view `originals`."""
-    fed = plan.feeds
-    positions = {column: feed.index for column, feed in fed.items() if feed.index is not None}
-    constants = "".join(
-        f", nullif(trim({literal(feed.constant)}), '') as {quoted_name(column)}"
-        for column, feed in fed.items()
-        if feed.constant is not None
-    )
-    if plan.layout is not None:
-        con.register("records", records(plan.path, plan.layout))
-        con.execute(
-            f"create temp table fields as select *{constants} from ({fields_query('records', plan.layout, positions)})"
-        )
-        con.execute("create temp view originals as select _line, _text as original from fields")
-        return
-    file = f"read_parquet({literal(str(plan.path))}, file_row_number = true)"
-    columns = "".join(
-        f", nullif(trim(cast({quoted_name(plan.header[index])} as varchar), {literal(SPACE)}), '') "
-        f"as {quoted_name(column)}"
-        for column, index in positions.items()
-    )
+def _read(rows: FileRows, target: Path, request: Request) -> tuple[_Found, Styles, list[Problem]]:
+    """Write the good rows, at first by how the first rows are written, and again when that does not do."""
+    plan = rows.plan
+
+    def judge(styles: Styles) -> list[Problem]:
+        return problems(plan.contract, plan.feeds, styles, request.received_on)
+
+    styles, is_settled = _infer(rows)
+    rows.is_tidy = plan.layout is None or rows.is_quick
+    if rows.is_tidy or not is_settled:
+        found = _write_good_rows(rows, target, request, styles, judge(styles), may_give_up=True)
+        if found is not None:
+            return found, styles, judge(styles)
+        rows.is_tidy = False
+    if not is_settled:
+        styles = _infer_from_all(rows)
+    found = _write_good_rows(rows, target, request, styles, judge(styles))
+    if found is None:
+        raise RuntimeError(f"{plan.name}: was given up although nothing else can be tried")
+    return found, styles, judge(styles)
+
+
+@contextmanager
+def _connection(target: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory that goes to disk beside the target when it needs more than it may."""
+    spill = target.with_name(f"{target.name}.spill")
+    with duckdb.connect() as con:
+        con.execute(f"set memory_limit = {literal(memory)}")
+        con.execute(f"set temp_directory = {literal(str(spill))}")
+        # Zoned times in Parquet are turned into local ones explicitly; UTC is what their text says till then.
+        con.execute("set TimeZone = 'UTC'")
+        try:
+            yield con
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
+
+
+def _infer(rows: FileRows) -> tuple[Styles, bool]:
+    """How values are written, by the first rows where these say all, and whether no other row can change it."""
+    plan, con = rows.plan, rows.con
     try:
-        con.execute(
-            f"create temp table fields as select file_row_number + 1 as _line, {len(plan.header)} as _field_count"
-            f"{columns}{constants} from {file}"
-        )
-    except duckdb.Error as error:
-        raise SourceError(f"{plan.name}: damaged Parquet ({error}). Export it anew.") from error
+        con.execute(f"create temp table sample as select * from ({rows.fields()}) limit {_SAMPLE_ROWS}")
+    except _UNREADABLE as error:
+        _give_up_quick_way(rows, error)
+        return _infer(rows)
+    is_all = first_row(con, "select count(*) from sample")[0] < _SAMPLE_ROWS
+    con.execute(f"delete from sample where not ({_COUNTED})")
+    try:
+        inferred = infer_styles(con, "sample", plan.name, plan.contract, plan.feeds, native=rows.native)
+    except SourceError:
+        if is_all:
+            raise
+    else:
+        if is_all:
+            return inferred.styles, True
+        if inferred.is_settled:
+            return inferred.styles, False
+    return _infer_from_all(rows), True
+
+
+_COUNTED = "_is_whole and _is_kept and not _is_header"
+
+
+def _infer_from_all(rows: FileRows) -> Styles:
+    """How values are written, by all of them; see `inference.infer_styles` for what is refused."""
+    plan, con = rows.plan, rows.con
+    columns = [
+        quoted_name(column.name)
+        for column in columns_of(plan.contract, plan.feeds)
+        if column.name in plan.feeds and column.name not in rows.native and column.kind in (*DATE_KINDS, *NUMBER_KINDS)
+    ]
     con.execute(
-        f"create temp view originals as select file_row_number + 1 as _line, cast(to_json(t) as varchar) as original "
-        f"from {file} as t"
+        f"create or replace temp table everything as "
+        f"select {', '.join(columns) or '_line'} from ({rows.fields()}) where {_COUNTED}"
     )
+    styles = infer_styles(con, "everything", plan.name, plan.contract, plan.feeds, native=rows.native).styles
+    con.execute("drop table everything")
+    return styles
 
 
-def _judge(con: duckdb.DuckDBPyConnection, plan: Plan, request: Request) -> list[Problem]:
-    """Make the table `judged`: line, values, and the number of each bad row's first problem.
+def _give_up_quick_way(rows: FileRows, error: Exception) -> None:
+    """Read the file line by line from now on, because not every line of it is one whole row.
+
+    Raises:
+        SourceError: It was read otherwise, so that it must be damaged.
+    """
+    if not rows.is_quick:
+        plan = rows.plan
+        raise SourceError(f"{plan.name}: damaged or not what its name says ({error}). Export it again.") from error
+    rows.is_quick = False
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What became of a file's rows.
+
+    Args:
+        rows: Good and bad ones.
+        left_out: Rows that sources.yml leaves out.
+        bad: Their `line` and the number of their first `problem`.
+        currencies: Values of the currency column, with the line each was first seen in.
+        some_amounts_derived: Beside given amounts there are derived ones.
+        some_named: Some rows came without a key and were named after their values.
+    """
+
+    rows: int
+    left_out: int
+    bad: pa.Table
+    currencies: dict[str, int]
+    some_amounts_derived: bool
+    some_named: bool
+
+
+def _write_good_rows(
+    rows: FileRows, target: Path, request: Request, styles: Styles, wrong: list[Problem], *, may_give_up: bool = False
+) -> _Found | None:
+    """Write the good rows, and tell about the others; a file that is not one row a line is begun again.
+
+    Args:
+        rows: The file.
+        target: Folder to write to; emptied first.
+        request: What the refresh asks for.
+        styles: How values are written.
+        wrong: The problems by number.
+        may_give_up: Stop at the first value that cannot be read as a date or a number.
 
     Returns:
-        The problems by number; -1 stands for a line that has not as many fields as the header.
+        What became of the rows; None when it was given up.
     """
-    contract, fed, is_whole = plan.contract, plan.feeds, f"_field_count = {len(plan.header)}"
-    con.execute(f"create temp view whole as from fields where {is_whole}")
-    if derives_amount(contract, fed):
-        _refuse_order_totals(con, plan)
-    styles = infer_styles(con, "whole", plan.name, contract, fed)
-    wrong = problems(contract, fed, styles, request.received_on)
+    query = _judged(rows, request, styles, wrong)
+    reading = [number for number, problem in enumerate(wrong) if problem.is_reading] if may_give_up else []
+    expected = rows.expected
+    try:
+        seen, found = _stream(rows, target, query, reading)
+    except _UNREADABLE as error:
+        _give_up_quick_way(rows, error)
+    else:
+        if found is None or expected in (None, seen):
+            return found
+        rows.is_quick = False
+    return _write_good_rows(rows, target, request, styles, wrong, may_give_up=may_give_up)
+
+
+def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tuple[int, _Found | None]:
+    """One pass over the file.
+
+    Returns:
+        How many rows it gave, and what became of them; None when one of the problems to stop at was met.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    seen, good, left_out, is_mixed, some_named = 0, 0, 0, False, False
+    bad: list[pa.Table] = []
+    currencies: dict[str, int] = {}
+    stops = pa.array(stop_at, pa.int64())
+    months = MonthFiles(target, rows.plan.contract)
+    try:
+        for batch in rows.con.sql(query).to_arrow_reader(_BATCH_ROWS):
+            seen += batch.num_rows
+            table = pa.Table.from_batches([batch])
+            problem = table.column("_problem")
+            if problem.null_count < batch.num_rows:
+                others = table.select(["_line", "_problem"]).filter(pc.is_valid(problem))
+                if stop_at and pc.any(pc.is_in(others.column(1), value_set=stops)).as_py():
+                    rows.con.abort()
+                    return seen, None
+                left_out += pc.sum(pc.equal(others.column(1), _LEFT_OUT)).as_py() or 0
+                bad.append(others.filter(pc.greater_equal(others.column(1), _NOT_WHOLE)))
+                table = table.filter(pc.is_null(problem))
+            good += table.num_rows
+            is_mixed = is_mixed or bool(pc.any(table.column("_is_derived")).as_py())
+            some_named = some_named or bool(pc.any(table.column("_is_named")).as_py())
+            for currency in pc.unique(table.column("_currency")).to_pylist():
+                if currency is not None and currency not in currencies:
+                    at = pc.index(table.column("_currency"), currency).as_py()
+                    currencies[currency] = table.column("_line")[at].as_py()
+            months.write(table)
+    finally:
+        months.close()
+    lines = (pa.concat_tables(bad) if bad else _NO_LINES).rename_columns(["line", "problem"])
+    return seen, _Found(good + lines.num_rows, left_out, lines, currencies, is_mixed, some_named)
+
+
+_NO_LINES = pa.table({"line": pa.array([], pa.int64()), "problem": pa.array([], pa.int64())})
+
+
+def _judged(rows: FileRows, request: Request, styles: Styles, wrong: list[Problem]) -> str:
+    """SQL for all rows as raw keeps them, with `_problem`: the number of the first one, or why it is no row."""
+    plan = rows.plan
+    contract, fed = plan.contract, plan.feeds
+    columns = columns_of(contract, fed)
     texts = "".join(f", {quoted_name(name)} as {quoted_name('$' + name)}" for name in fed)
-    values = {}
-    for column in contract.columns:
-        name = quoted_name(column.name)
-        values[column.name] = f"cast(null as {column.kind.sql_type})"
-        if column.name in fed:
-            is_constant = fed[column.name].constant is not None
-            values[column.name] = typed(column, name, styles, request.timezone, is_constant)
-    listed = "".join(f", {value} as {quoted_name(name)}" for name, value in values.items())
-    derived = ""
-    if derives_amount(contract, fed):
-        is_empty = '"$amount" is null' if "amount" in fed else "true"
-        derived = f" replace (case when {is_empty} then {_DERIVED_AMOUNT} else amount end as amount)"
-    cases = "".join(f" when {problem.condition} then {number}" for number, problem in enumerate(wrong))
-    con.execute(
-        f"""
-        create temp table judged as
-        with valued as (select _line, _field_count{texts}{listed} from fields),
-        finished as (select *{derived} from valued)
-        select _line, {", ".join(map(quoted_name, values))},
-            case when not ({is_whole}) then -1{cases} end as _problem
-        from finished
-        """
+    values = "".join(
+        f", {typed(c, fed[c.name], styles, request.timezone) if c.name in fed else f'cast(null as {c.kind.sql_type})'} "
+        f"as {quoted_name(c.name)}"
+        for c in columns
     )
-    return wrong
+    derived, is_derived, scaled = "", "false", ""
+    if derives_amount(contract, fed):
+        scaled = _SCALED if {"order_amount", "order_id"} <= set(fed) and "amount" not in fed else ""
+        is_empty = '"$amount" is null' if "amount" in fed else "true"
+        money_off = "discount_amount" if "discount_amount" in fed else None
+        rate = "discount_rate" if money_off is None else _rate_of_money_off("discount_rate" in fed)
+        derived = (
+            f" replace (case when {is_empty} then {_derived_amount(money_off)} else amount end as amount, "
+            f"{rate} as discount_rate)"
+        )
+        if {"amount", "order_id"} <= set(fed) and not fed["amount"].said:
+            is_derived = '"$amount" is null and amount is not null'
+    cases = "".join(f" when {problem.condition} then {number}" for number, problem in enumerate(wrong))
+    key = quoted_name(contract.key)
+    is_named = f"{key} is null" if not contract.column(contract.key).required else "false"
+    listed = [
+        f"coalesce({key}, {name_rows(contract)}) as {key}"
+        if name == contract.key and not contract.column(name).required
+        else quoted_name(name)
+        for name in contract.column_names
+    ]
+    return f"""
+        with valued as (select _line, _is_whole, _is_kept, _is_header, _currency{texts}{values} from ({rows.fields()})),
+        finished as (select *{derived} from valued){scaled}
+        select {", ".join(listed)}, {request.batch}::bigint as _batch, {literal(plan.name)} as _file, _line,
+            {month_number(contract)} as {MONTH}, _currency, {is_derived} as _is_derived, {is_named} as _is_named,
+            case when _is_header then {_HEADER_AGAIN} when not _is_whole then {_NOT_WHOLE}
+                when not _is_kept then {_LEFT_OUT}{cases} end::bigint as _problem
+        from {"scaled" if scaled else "finished"}
+        """
 
 
-def _refuse_order_totals(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+# What was taken off an order as a whole is spread over its lines by what they would have cost.
+_SCALED = """,
+        scaled as (
+            select * replace (
+                case when order_amount is null then amount
+                    else try_cast(cast(amount as double) * cast(order_amount as double)
+                        / nullif(cast(sum(amount) over (partition by order_id) as double), 0) as decimal(18, 4))
+                end as amount
+            )
+            from finished order by _line
+        )"""
+
+
+def _derived_amount(money_off: str | None) -> str:
+    """SQL for a line's amount from quantity and price: exact, unless a rate makes it a fraction."""
+    full = "quantity * unit_price"
+    if money_off is not None:
+        return f"try_cast({full} - coalesce({money_off}, 0) as decimal(18, 4))"
+    return f"""
+        case when coalesce(discount_rate, 0) = 0 then try_cast({full} as decimal(18, 4))
+            else try_cast(cast(quantity as double) * cast(unit_price as double) * (1 - discount_rate) as decimal(18, 4))
+        end"""
+
+
+def _rate_of_money_off(rate_is_given: bool) -> str:
+    rate = "cast(discount_amount as double) / nullif(cast(quantity as double) * cast(unit_price as double), 0)"
+    return f"coalesce(discount_rate, {rate})" if rate_is_given else rate
+
+
+def _refuse_order_totals(rows: FileRows) -> None:
     """Refuse an amount recognised by its name that one order has on some lines only: it may be the order's total.
 
     Raises:
         SourceError: There is such an order, and the lines without an amount would get a derived one.
     """
+    plan, con = rows.plan, rows.con
     fed = plan.feeds
-    if not {"amount", "order_id"} <= set(fed) or fed["amount"].said:
-        return
     found = con.execute(
-        """
-        select order_id from whole where order_id is not null group by order_id
+        f"""
+        select order_id from ({rows.fields()}) where {_COUNTED} and order_id is not null group by order_id
         having count(amount) > 0 and bool_or(amount is null and quantity is not null and unit_price is not null)
         order by min(_line) limit 1
         """
-    ).fetchone()
-    if found is None:
+    ).fetchall()
+    if not found:
         return
     amount, quantity, price, order = (fed[name] for name in ("amount", "quantity", "unit_price", "order_id"))
     factors = {
@@ -199,8 +371,8 @@ def _refuse_order_totals(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     }
     raise SourceError(
         f"{plan.name}: column {amount.label!r} ({plan.contract.name}.amount) is given on some lines of an order and "
-        f"empty on others, as where {order.label!r} is {found[0]!r}. If it is the order's total, it must not be mixed "
-        f"with the lines' own {quantity.label!r} x {price.label!r}.\n"
+        f"empty on others, as where {order.label!r} is {found[0][0]!r}. If it is the order's total, it must not be "
+        f"mixed with the lines' own {quantity.label!r} x {price.label!r}.\n"
         "  Say in sources.yml that every line's amount is quantity x unit_price:\n"
         f"{setting_lines(plan.name, plan.contract, factors)}\n"
         "    or, if it is what was paid for the line alone (quantity x unit_price then fills the empty ones):\n"
@@ -208,95 +380,57 @@ def _refuse_order_totals(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     )
 
 
-# Quantity and price are exact, and so is what they give, unless a discount makes it a fraction.
-_DERIVED_AMOUNT = """
-    case when coalesce(discount_rate, 0) = 0
-        then try_cast(cast(quantity as decimal(38, 4)) * cast(unit_price as decimal(38, 4)) as decimal(18, 4))
-        else try_cast(cast(quantity as double) * cast(unit_price as double) * (1 - discount_rate) as decimal(18, 4))
-    end"""
+_MARKS = {"€": "EUR", "£": "GBP", "₹": "INR"}
 
 
-def _write_bad_rows(
-    con: duckdb.DuckDBPyConnection, plan: Plan, wrong: Sequence[Problem], quarantine: Path
-) -> tuple[str, ...]:
-    """Write the bad rows to quarantine and return the first few in words."""
-    fed = plan.feeds
+def _one_currency(plan: Plan, column: dict[str, int], styles: Styles, wanted: str | None) -> str | None:
+    """The currency of a file's amounts, by its currency column or by what stands beside its amounts.
 
-    def by_problem(texts: Sequence[str | None]) -> str:
-        cases = " ".join(f"when {number} then {text}" for number, text in enumerate(texts) if text is not None)
-        return f"case _problem {cases} end"
-
-    columns = by_problem([literal(_told(problem.column, fed)) for problem in wrong])
-    values = by_problem([f"f.{quoted_name(p.column)}" if p.column in fed else "null::varchar" for p in wrong])
-    reasons = by_problem([literal(problem.reason) for problem in wrong])
-    con.execute(
-        f"""
-        create temp table bad as
-        select {literal(plan.name)} as file, _line as line, {columns} as "column", {values} as "value",
-            case
-                when _problem >= 0 then {reasons}
-                when _field_count = -1 then 'a quoted field does not close, or goes on after its closing quote'
-                else _field_count || ' fields where the header has {len(plan.header)}'
-            end as reason,
-            original
-        from judged join fields as f using (_line) join originals using (_line)
-        where _problem is not null
-        """
-    )
-    target = quarantine / plan.contract.source / plan.contract.table / f"{plan.sha256}.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".tmp")
-    con.execute(f"copy (from bad order by line) to {literal(str(unfinished))} (format parquet)")
-    unfinished.replace(target)
-    first = con.execute(f'select line, "column", value, reason from bad order by line limit {_EXAMPLES}').fetchall()
-    return tuple(
-        f"{plan.name}, line {line}"
-        + (f", {column}" if column else "")
-        + ": "
-        + (f"{value!r} " if value is not None else "")
-        + reason
-        for line, column, value, reason in first
-    )
-
-
-def _told(column: str, fed: Feeds) -> str:
-    """A contract column, and the file's own name for it where that differs."""
-    label = fed[column].label if column in fed else column
-    return column if label == column or fed[column].index is None else f"{label} ({column})"
-
-
-def _write_good_rows(con: duckdb.DuckDBPyConnection, contract: Contract, target: Path) -> None:
-    """Write the good rows with their keys.
-
-    A row without a key is named after its values and its nth occurrence. So equal purchases in one file stay two,
-    and a file exported again, under another name or in another order, names its rows as before.
+    Raises:
+        SourceError: There are several, or another one than sources.yml says.
     """
-    key = quoted_name(contract.key)
-    columns = ", ".join(quoted_name(name) for name in contract.column_names)
-    good = f"select {columns}, _line from judged where _problem is null"
-    if not contract.column(contract.key).required:
-        # Only what is present is named, so that a column which a contract gains one day changes no old id.
-        parts = ", ".join(
-            f"'{name}:' || length(cast({quoted_name(name)} as varchar)) || ':' || {quoted_name(name)}"
-            for name in contract.column_names
-            if name != contract.key
+    mark = styles.numbers.currency
+    found = {name.upper(): line for name, line in column.items()} or ({_MARKS.get(mark, mark): 0} if mark else {})
+    label = next((label for label in plan.header if plain(label) in CURRENCY_COLUMNS), "<column of the file>")
+    if len(found) > 1:
+        (one, first), (two, second) = list(found.items())[:2]
+        keep = next(name for name in column if name.upper() == one)
+        raise SourceError(
+            f"{plan.name}: {one} in line {first}, {two} in line {second}: amounts in more than one currency cannot be "
+            "added up.\n  Convert them, or say in sources.yml which rows count:\n"
+            + setting_lines(plan.name, plan.contract, {}, where={label: keep})
         )
-        con.execute(
-            f"""
-            create temp table named as
-            select _line, md5(concat({parts})) as _values from judged where _problem is null and {key} is null
-            """
+    currency = next(iter(found), None)
+    if currency is not None and wanted is not None and currency not in (wanted, "$", "¥"):
+        raise SourceError(
+            f"{plan.name}: its amounts are in {currency}, but sources.yml says currency: {wanted}. Convert them, or "
+            "take the file out."
         )
-        # Few rows repeat, so only those are put in order.
-        good = f"""
-            with repeated as (select _values from named group by _values having count(*) > 1),
-            counted as (
-                select _line, row_number() over (partition by _values order by _line) as _occurrence
-                from named semi join repeated using (_values)
-            )
-            select good.* replace (
-                coalesce(good.{key}, md5(named._values || ':' || coalesce(counted._occurrence, 1))) as {key}
-            )
-            from ({good}) as good left join named using (_line) left join counted using (_line)
-            """
-    con.execute(f"copy ({good}) to {literal(str(target))} (format parquet)")
+    return currency
+
+
+def _columns_read(plan: Plan, styles: Styles) -> tuple[ColumnRead, ...]:
+    """How each column of the file was read, in the file's order; constants and columns not used come last."""
+    kinds = {column.name: column.kind for column in columns_of(plan.contract, plan.feeds)}
+    read = []
+    for name, feed in plan.feeds.items():
+        notes = []
+        if name in styles.dates and feed.constant is None:
+            style = styles.dates[name]
+            notes.append(f"as {style.format}" if style.format else style.order or "")
+        if name in styles.native:
+            notes.append("Parquet's own type")
+        elif kinds[name] in NUMBER_KINDS and styles.numbers.decimal_comma and feed.constant is None:
+            notes.append("decimal comma")
+        notes += [
+            note
+            for note in (feed.unit, feed.sign and f"sign {feed.sign}", feed.zone and f"times in {feed.zone}")
+            if note
+        ]
+        label = None if feed.constant is not None else feed.label
+        read.append((feed.index, ColumnRead(label, name, feed.why, ", ".join(notes), feed.constant)))
+    used = {index for feed in plan.feeds.values() for index in (feed.index, *feed.joined)}
+    read += [(index, ColumnRead(label, None, "", "")) for index, label in enumerate(plan.header) if index not in used]
+    return tuple(
+        one for _, one in sorted(read, key=lambda item: (item[1].column is None, item[0] is None, item[0] or 0))
+    )

@@ -7,9 +7,8 @@ Merges deliveries into what is there and counts what became of every row. It doe
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -19,11 +18,14 @@ import duckdb
 
 from sources.contracts import CONTRACTS, Contract
 from sources.delivery import Delivery, KnownFile, Outcome
+from sources.merging import COMMIT, PENDING, Merge, move_into_place, sync
+from sources.month_files import PROVENANCE
+from sources.sql import first_row, literal, quoted_name
 
-_PENDING = ".pending"
-_COMMIT = ".commit"
-_UNDATED = "all"
 _EMPTY = "none"
+
+RAW_FORMAT = 2
+"""Changes whenever raw files are written otherwise, so that a home of an earlier version is rebuilt."""
 
 
 @dataclass
@@ -51,10 +53,12 @@ class RawFolder:
 
     Args:
         path: The folder, usually ``data/raw``.
+        memory: What merging may use, as DuckDB writes it; beyond it goes to disk.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory: str = "512MB") -> None:
         self.path = path
+        self._memory = memory
 
     def folder(self, contract: Contract) -> Path:
         """Where a table's files lie."""
@@ -115,9 +119,9 @@ class RawFolder:
         self._bring_back()
         for contract in CONTRACTS:
             folder = self.folder(contract)
-            shutil.rmtree(folder / _PENDING, ignore_errors=True)
-            if (folder / _COMMIT).exists():
-                _move_into_place(folder)
+            shutil.rmtree(folder / PENDING, ignore_errors=True)
+            if (folder / COMMIT).exists():
+                move_into_place(folder)
         self.clear_incoming()
 
     def clear_incoming(self) -> None:
@@ -135,7 +139,8 @@ class RawFolder:
         """Merge deliveries, oldest first, into one table.
 
         A row with a known key and the same values is a duplicate; with other values it is a restatement, and the
-        later one stays. Only the months concerned are written.
+        later one stays. Only the months concerned are written, and a month that is new as a whole is moved, not
+        written again.
 
         Args:
             contract: The table.
@@ -147,157 +152,28 @@ class RawFolder:
         """
         folder = self.folder(contract)
         folder.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(config={"temp_directory": str(self.path / ".incoming" / "spill")})
-        try:
+        with duckdb.connect() as connection:
+            connection.execute(f"set memory_limit = {literal(self._memory)}")
+            connection.execute(f"set temp_directory = {literal(str(self.path / '.incoming' / 'spill'))}")
             if not any(folder.glob("*.parquet")):
                 _write_empty(connection, contract, folder / f"{_EMPTY}.parquet")
-            counts = self._merge(connection, contract, deliveries, batch)
-        finally:
-            connection.close()
+            counts = Merge(connection, contract, folder, deliveries, batch).run()
         return [_outcome(delivery, *counts.get(number, (0, 0, 0))) for number, delivery in enumerate(deliveries)]
-
-    def _merge(
-        self, connection: duckdb.DuckDBPyConnection, contract: Contract, deliveries: list[Delivery], batch: int
-    ) -> dict[int, tuple[int, int, int]]:
-        read = [(number, delivery.parquet) for number, delivery in enumerate(deliveries) if delivery.parquet]
-        if not read:
-            return {}
-        key = f'"{contract.key}"'
-        columns = ", ".join(f'"{name}"' for name in contract.column_names)
-        values = f"row({columns})"
-        incoming = " union all ".join(
-            f"select {columns}, {number} as _delivery, _line from read_parquet({_quote(path)})" for number, path in read
-        )
-        connection.execute(f"create temp view incoming as {incoming}")
-        connection.execute(
-            f"""
-            create temp view existing as
-            select {columns}, -1 as _delivery, 0::bigint as _line from read_parquet({_quote(self.glob(contract))})
-            """
-        )
-        # Most keys arrive once and are new; only the others need to be put in order and compared.
-        connection.execute(
-            f"""
-            create temp table contested as
-            select {key} as k
-            from (
-                select {key} from incoming
-                union all
-                select {key} from existing where {key} in (select {key} from incoming)
-            )
-            group by 1
-            having count(*) > 1
-            """
-        )
-        connection.execute(
-            f"""
-            create temp table chain as
-            select
-                *,
-                case
-                    when before is null then 'inserted' when before = {values} then 'duplicate' else 'restated'
-                end as outcome
-            from (
-                select
-                    *,
-                    lag({values}) over by_age as before,
-                    first_value({values}) over by_age as oldest,
-                    first_value(_delivery) over by_age = -1 as is_known,
-                    lead(_delivery) over by_age is null as is_last
-                from (select * from incoming union all select * from existing)
-                where {key} in (select k from contested)
-                window by_age as (
-                    partition by {key} order by _delivery, _line
-                    rows between unbounded preceding and unbounded following
-                )
-            )
-            """
-        )
-        connection.execute(
-            f"""
-            create temp table winners as
-            select {columns}, _delivery from incoming where {key} not in (select k from contested)
-            union all
-            select {columns}, _delivery from chain
-            where is_last and _delivery >= 0 and not (is_known and oldest = {values})
-            """
-        )
-        counts = connection.execute(
-            """
-            select
-                _delivery,
-                count(*) filter (outcome = 'inserted'),
-                count(*) filter (outcome = 'restated'),
-                count(*) filter (outcome = 'duplicate')
-            from (
-                select _delivery, outcome from chain where _delivery >= 0
-                union all
-                select _delivery, 'inserted' from winners where """
-            + f"{key} not in (select k from contested)"
-            + """
-            )
-            group by 1
-            """
-        ).fetchall()
-        self._write_months(connection, contract, batch)
-        return {number: (inserted, restated, duplicate) for number, inserted, restated, duplicate in counts}
-
-    def _write_months(self, connection: duckdb.DuckDBPyConnection, contract: Contract, batch: int) -> None:
-        """Write the months that winners come into or move out of, then put them in place together."""
-        folder = self.folder(contract)
-        key = f'"{contract.key}"'
-        columns = ", ".join(f'"{name}"' for name in contract.column_names)
-        month = f"strftime(\"{contract.event_at}\", '%Y-%m')" if contract.event_at else f"'{_UNDATED}'"
-        touched = connection.execute(
-            f"""
-            select distinct {month} from winners
-            union
-            select distinct {month} from existing where {key} in (select {key} from winners)
-            order by 1
-            """
-        ).fetchall()
-        if not touched:
-            return
-        order = f'"{contract.event_at}", {key}' if contract.event_at else key
-        pending = folder / _PENDING
-        pending.mkdir(exist_ok=True)
-        for (name,) in touched:
-            file = folder / f"{name}.parquet"
-            kept = (
-                f"""
-                select {columns}, _batch from read_parquet({_quote(file)})
-                where {key} not in (select {key} from winners)
-                union all
-                """
-                if file.exists()
-                else ""
-            )
-            connection.execute(
-                f"""
-                copy (
-                    {kept}
-                    select {columns}, {batch}::bigint as _batch from winners where {month} = '{name}'
-                    order by {order}
-                ) to {_quote(pending / f"{name}.parquet")} (format parquet, compression zstd)
-                """
-            )
-        _sync(pending.iterdir())
-        pending.rename(folder / _COMMIT)
-        _move_into_place(folder)
 
     def row_count(self, contract: Contract) -> int:
         """Rows of a table."""
         with duckdb.connect() as connection:
-            row = connection.execute(f"select count(*) from read_parquet({_quote(self.glob(contract))})").fetchone()
-        return int(row[0]) if row else 0
+            row = first_row(connection, f"select count(*) from read_parquet({literal(self.glob(contract))})")
+        return int(row[0])
 
     def first_event(self, contract: Contract) -> date | None:
         """Day of the first event of one table, or None without rows."""
         with duckdb.connect() as connection:
-            row = connection.execute(
-                f'select min("{contract.event_at}"::date) from read_parquet({_quote(self.glob(contract))})'
-            ).fetchone()
-        return row[0] if row else None
+            day = f"min(cast({quoted_name(contract.event_at or '')} as date))"
+            first: date | None = first_row(
+                connection, f"select {day} from read_parquet({literal(self.glob(contract))})"
+            )[0]
+        return first
 
     def latest_event(self) -> date | None:
         """Day of the latest event of all tables that set the clock, or None without any."""
@@ -306,11 +182,10 @@ class RawFolder:
             for contract in CONTRACTS:
                 if not contract.sets_clock or not self.folder(contract).exists():
                     continue
-                row = connection.execute(
-                    f'select max("{contract.event_at}"::date) from read_parquet({_quote(self.glob(contract))})'
-                ).fetchone()
-                if row and row[0] is not None:
-                    latest.append(row[0])
+                day = f"max(cast({quoted_name(contract.event_at or '')} as date))"
+                (last,) = first_row(connection, f"select {day} from read_parquet({literal(self.glob(contract))})")
+                if last is not None:
+                    latest.append(last)
         return max(latest, default=None)
 
     def write_clock(self, as_of: date, received_on: date, batch: int) -> None:
@@ -324,21 +199,18 @@ class RawFolder:
                 copy (
                     select
                         date '{as_of}' as as_of, date '{received_on}' as received_on, {batch}::bigint as refresh
-                ) to {_quote(temporary)} (format parquet)
+                ) to {literal(str(temporary))} (format parquet)
                 """
             )
-        _sync([temporary])
+        sync([temporary])
         temporary.replace(folder / "clock.parquet")
 
     def clock(self) -> tuple[date, int]:
         """``as_of`` and the refresh number that downstream tables are built for."""
         with duckdb.connect() as connection:
-            row = connection.execute(
-                f"select as_of, refresh from read_parquet({_quote(self.path / 'pulse' / 'clock' / 'clock.parquet')})"
-            ).fetchone()
-        if row is None:
-            raise ValueError(f"{self.path / 'pulse' / 'clock'} holds no row: refresh the raw assets again")
-        return row[0], int(row[1])
+            file = literal(str(self.path / "pulse" / "clock" / "clock.parquet"))
+            as_of, refresh = first_row(connection, f"select as_of, refresh from read_parquet({file})")
+        return as_of, int(refresh)
 
 
 def _outcome(delivery: Delivery, inserted: int, restated: int, duplicate: int) -> Outcome:
@@ -358,6 +230,8 @@ def _outcome(delivery: Delivery, inserted: int, restated: int, duplicate: int) -
         duplicate,
         delivery.quarantined,
         delivery.set_aside,
+        delivery.left_out,
+        delivery.currency,
     )
     accounted = inserted + restated + duplicate + outcome.quarantined
     if accounted != outcome.rows:
@@ -367,31 +241,16 @@ def _outcome(delivery: Delivery, inserted: int, restated: int, duplicate: int) -
 
 def _write_empty(connection: duckdb.DuckDBPyConnection, contract: Contract, file: Path) -> None:
     columns = ", ".join(f'null::{column.kind.sql_type} as "{column.name}"' for column in contract.columns)
+    provenance = ", ".join(f"null::{sql_type} as {name}" for name, sql_type in PROVENANCE.items())
     temporary = file.with_name(f".{file.name}")
     connection.execute(
-        f"copy (select {columns}, null::bigint as _batch where false) to {_quote(temporary)} (format parquet)"
+        f"copy (select {columns}, {provenance} where false) to {literal(str(temporary))} (format parquet)"
     )
     temporary.replace(file)
-
-
-def _move_into_place(folder: Path) -> None:
-    for file in sorted((folder / _COMMIT).iterdir()):
-        file.replace(folder / file.name)
-    (folder / _COMMIT).rmdir()
 
 
 def _replace_text(file: Path, text: str) -> None:
     temporary = file.with_name(f".{file.name}")
     temporary.write_text(text, encoding="utf-8")
-    _sync([temporary])
+    sync([temporary])
     temporary.replace(file)
-
-
-def _sync(files: Iterable[Path]) -> None:
-    for file in files:
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-
-
-def _quote(path: Path | str) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

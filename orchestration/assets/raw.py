@@ -3,7 +3,7 @@
 One step for all of them, because they share a source, a refresh number and a day.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ from orchestration.settings import Settings
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
 from sources.delivery import Delivery, KnownFile, Outcome, Request, Source, SourceError
-from sources.store import RawFolder, RawState
+from sources.store import RAW_FORMAT, RawFolder, RawState
 
 CLOCK = dg.AssetKey(["pulse", "clock"])
 
@@ -62,6 +62,7 @@ def refresh_raw(
     source = open_source(settings, starts_on)
     # Zoned times are stored as local ones, so another zone means other rows.
     identity = source.identity if is_synthetic(settings) else f"{source.identity}, times in {settings.timezone}"
+    identity = f"{identity}, format {RAW_FORMAT}"
     changed = state.identity is not None and state.identity != identity
     if changed:
         say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
@@ -72,14 +73,24 @@ def refresh_raw(
     refused: list[Delivery] = []
     with folder.replacing() if changed or settings.full_refresh else nullcontext():
         files = dict(folder.state().files)
-        request = Request(received_on, settings.as_of, settings.timezone, folder.state().files)
+        request = Request(
+            received_on, settings.as_of, settings.timezone, folder.state().files, refresh, settings.memory
+        )
         for contract in CONTRACTS:
             deliveries = source.deliver(contract, folder.incoming(contract), request)
+            _refuse_currencies([*files.values(), *deliveries])
             merged = folder.merge(contract, deliveries, refresh)
             for delivery in deliveries:
                 if delivery.content_hash and delivery.content_hash not in files:
                     files[delivery.content_hash] = KnownFile(
-                        delivery.name, delivery.table, delivery.rows, delivery.quarantined, refresh, delivery.set_aside
+                        delivery.name,
+                        delivery.table,
+                        delivery.rows,
+                        delivery.quarantined,
+                        refresh,
+                        delivery.set_aside,
+                        delivery.left_out,
+                        delivery.currency,
                     )
             refused += [delivery for delivery in deliveries if delivery.newly_set_aside]
             for message in filter(None, map(_remark, deliveries)):
@@ -112,6 +123,24 @@ def refresh_raw(
             "dagster/row_count": 1,
         },
     )
+
+
+def _refuse_currencies(files: Iterable[KnownFile | Delivery]) -> None:
+    """Refuse files whose amounts cannot be added up.
+
+    Raises:
+        SourceError: They are in more than one currency.
+    """
+    first: dict[str, str] = {}
+    for file in files:
+        if file.currency is not None and file.set_aside is None:
+            first.setdefault(file.currency, file.name)
+    if len(first) > 1:
+        (one, name), (two, other) = list(first.items())[:2]
+        raise SourceError(
+            f"{name} is in {one}, {other} in {two}: amounts in more than one currency cannot be added up. Convert one "
+            "of them, or keep them apart: a home (--home) holds one currency."
+        )
 
 
 def _as_of(settings: Settings, folder: RawFolder, received_on: date, source: Source) -> date:

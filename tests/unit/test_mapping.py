@@ -45,8 +45,8 @@ def test_every_key_is_read(tmp_path: Path):
     (entry,) = mapping.files
     assert entry.contract.name == "shop.sales"
     assert (entry.path, entry.delimiter, entry.header) == ("*.txt", "\t", ("who", "when", "paid"))
-    assert entry.columns["customer_id"].from_ == "who"
-    assert (entry.columns["sold_at"].from_, entry.columns["sold_at"].format) == ("when", "%d/%m/%Y")
+    assert entry.columns["customer_id"].from_ == ("who",)
+    assert (entry.columns["sold_at"].from_, entry.columns["sold_at"].format) == (("when",), "%d/%m/%Y")
     assert (entry.columns["quantity"].constant, entry.columns["channel"].constant) == ("1", "store")
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sources.contracts import BY_NAME, CONTRACTS
 from sources.delivery import Delivery, KnownFile, Outcome
+from sources.month_files import PROVENANCE
 from sources.store import RawFolder, RawState
 
 SALES = BY_NAME["shop.sales"]
@@ -140,7 +141,7 @@ def test_every_table_exists_and_is_typed_without_rows(folder: RawFolder) -> None
             described = connection.execute(f"describe select * from '{folder.glob(contract)}'").fetchall()
         assert [(row[0], row[1].lower()) for row in described] == [
             *((column.name, column.kind.sql_type) for column in contract.columns),
-            ("_batch", "bigint"),
+            *PROVENANCE.items(),
         ]
         assert folder.row_count(contract) == 0
     assert folder.latest_event() is None
