@@ -28,12 +28,14 @@ class Request:
         as_of: The last day wanted, or None for all there is.
         timezone: IANA name of the zone that zoned times are converted to.
         known: Files of earlier refreshes, by content hash.
+        delivered_to: For a source that can be asked for any day: the last day that is kept already, whole, or None.
     """
 
     received_on: date
     as_of: date | None
     timezone: str
     known: Mapping[str, KnownFile]
+    delivered_to: date | None = None
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,14 @@ class RawState:
         batch: Number of the last refresh that wrote here.
         began_on: First day of the synthetic business kept here, as YYYY-MM-DD; None for files.
         files: Every file read so far, by content hash.
+        delivered_to: Last day of the synthetic business kept here, likewise.
     """
 
     identity: str | None = None
     batch: int = 0
     began_on: str | None = None
     files: dict[str, KnownFile] = field(default_factory=dict)
+    delivered_to: str | None = None
 
 
 class RawFolder:
@@ -75,6 +77,8 @@ class RawFolder:
             stored["batch"],
             stored["began_on"],
             {content_hash: KnownFile(**known) for content_hash, known in stored["files"].items()},
+            # Homes filled before this was remembered do not have it.
+            stored.get("delivered_to"),
         )
 
     def save(self, state: RawState) -> None:
@@ -123,6 +127,11 @@ class RawFolder:
     def clear_incoming(self) -> None:
         """Remove what sources delivered, after it was merged."""
         shutil.rmtree(self.path / ".incoming", ignore_errors=True)
+
+    @property
+    def memory(self) -> Path:
+        """A folder for a source to remember what it delivered; it comes and goes with the rows."""
+        return self.path / ".memory"
 
     def incoming(self, contract: Contract) -> Path:
         """An empty folder for a source to deliver into."""

@@ -7,6 +7,8 @@ their order, or on how long the world is. What is drawn for whom is decided else
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +20,7 @@ Keys = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_STEPS = 8192
 
 
 def _mix(x: Keys) -> Keys:
@@ -26,6 +29,25 @@ def _mix(x: Keys) -> Keys:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+@lru_cache(maxsize=64)
+def _grid(function: Callable[..., Floats], *parameters: float) -> Floats:
+    """The quantile function at the _STEPS - 1 inner steps, the outermost repeated; (_STEPS + 1,) floats."""
+    return function(*parameters, np.clip(np.arange(_STEPS + 1), 1, _STEPS - 1) / _STEPS)
+
+
+def _quantiles(function: Callable[..., Floats], *parameters: float, share: Floats) -> Floats:
+    """An increasing quantile function at (n,) shares, linear between many steps and exact in the tails.
+
+    The inverse incomplete gamma and beta functions themselves cost 20 times as much.
+    """
+    grid = _grid(function, *parameters)
+    step = (share * _STEPS).astype(np.int64)
+    value = grid[step] + (grid[step + 1] - grid[step]) * (share * _STEPS - step)
+    tail = np.flatnonzero((step == 0) | (step == _STEPS - 1))
+    value[tail] = function(*parameters, share[tail])
+    return value
 
 
 class Draws:
@@ -73,11 +95,11 @@ class Draws:
 
     def gamma(self, stream: str, entity: ArrayLike, shape: float, ordinal: ArrayLike = 0) -> Floats:
         """Gamma with the given shape and scale 1, (n,) floats."""
-        return np.asarray(special.gammaincinv(shape, self.uniform(stream, entity, ordinal)))
+        return _quantiles(special.gammaincinv, shape, share=self.uniform(stream, entity, ordinal))
 
     def beta(self, stream: str, entity: ArrayLike, a: float, b: float) -> Floats:
         """Beta(a, b), (n,) floats."""
-        return np.asarray(special.betaincinv(a, b, self.uniform(stream, entity)))
+        return _quantiles(special.betaincinv, a, b, share=self.uniform(stream, entity))
 
     def poisson(self, stream: str, entity: ArrayLike, mean: ArrayLike, most: int) -> Ints:
         """Poisson with the given means, cut off at `most`.
@@ -91,14 +113,17 @@ class Draws:
         Returns:
             (n,) integers.
         """
-        left = self.uniform(stream, entity)
-        mean = np.broadcast_to(np.asarray(mean, dtype=np.float64), left.shape)
+        share = self.uniform(stream, entity)
+        mean = np.broadcast_to(np.asarray(mean, dtype=np.float64), share.shape)
         probability = np.exp(-mean)
-        count = np.zeros(left.shape, dtype=np.int64)
+        count = np.zeros(share.shape, dtype=np.int64)
+        # Most are 0, and only the others are looked at again.
+        rows = np.flatnonzero(share > probability)
+        left, probability, mean = share[rows] - probability[rows], probability[rows], mean[rows]
         for k in range(most):
-            left = left - probability
-            count += left > 0
+            count[rows] += left > 0
             probability = probability * mean / (k + 1)
+            left = left - probability
         return count
 
     def pick(self, stream: str, entity: ArrayLike, weights: ArrayLike, ordinal: ArrayLike = 0) -> Ints:
