@@ -138,33 +138,21 @@ def make_campaigns(draws: Draws, first_day: int, until: int) -> Campaigns:
     )
 
 
-def make_contacts(shop: Shop, campaigns: Campaigns) -> Contacts:
-    """Who is drawn for campaigns and what comes of it, however late that is; by campaign and customer.
+def make_contacts(shop: Shop, campaign: Campaigns) -> Contacts:
+    """Who is drawn for one campaign and what comes of it, however late that is; by customer.
 
     Consenting customers of the segment who have signed up by then are drawn at random, and a fifth of them is held
     back at random. Depends on no order, so the world's end cannot reach back into it.
     """
-    parts = [_contacts_of(shop, campaigns.take(np.array([number]))) for number in range(len(campaigns))]
-    return Contacts.concat(parts or [_contacts_of(shop, campaigns)])
-
-
-def _contacts_of(shop: Shop, campaigns: Campaigns) -> Contacts:
     draws, customers = shop.draws, shop.customers
-    number, customer = np.divmod(np.arange(len(campaigns) * len(customers)), len(customers))
-    campaign = campaigns.take(number)
-    pair_key = draws.bits("contact", customer, campaign.number)
-    assigned_at = campaign.starts_on * DAY + _ASSIGNED_HOUR * 3600
-    young = customers.age_group[customer] <= 1
-    fits = np.choose(
-        campaign.segment, [np.ones(len(number), dtype=bool), young, ~young, customers.loyalty_tier[customer] > 0]
-    )
-    drawn = (
-        fits
-        & (customers.consent[customer] == 1)
-        & (customers.signed_up[customer] < assigned_at)
-        & (draws.uniform("drawn", pair_key) < _DRAWN_SHARE)
-    )
-    campaign, customer, key, assigned_at = campaign.take(drawn), customer[drawn], pair_key[drawn], assigned_at[drawn]
+    assigned_at = int(campaign.starts_on[0]) * DAY + _ASSIGNED_HOUR * 3600
+    young, member = customers.age_group <= 1, customers.loyalty_tier > 0
+    fits = (np.ones(len(customers), dtype=bool), young, ~young, member)[int(campaign.segment[0])]
+    customer = np.flatnonzero(fits & (customers.consent == 1) & (customers.signed_up < assigned_at))
+    key = draws.bits("contact", customer, int(campaign.number[0]))
+    drawn = draws.uniform("drawn", key) < _DRAWN_SHARE
+    customer, key = customer[drawn], key[drawn]
+    campaign = campaign.take(np.zeros(len(customer), dtype=np.int64))
 
     is_control = draws.uniform("control", key) < CONTROL_SHARE
     sent_at = assigned_at + 2 * 3600 + (4 * 3600 * draws.uniform("sent", key)).astype(np.int64)
@@ -192,7 +180,7 @@ def _contacts_of(shop: Shop, campaigns: Campaigns) -> Contacts:
         customer=customer,
         key=key,
         is_control=is_control,
-        assigned_at=assigned_at,
+        assigned_at=np.full(len(customer), assigned_at),
         sent_at=np.where(is_control, NEVER, sent_at),
         opened_at=np.where(is_control, NEVER, opened_at),
         clicked_at=np.where(is_control, NEVER, clicked_at),
@@ -202,6 +190,13 @@ def _contacts_of(shop: Shop, campaigns: Campaigns) -> Contacts:
         drives_away=draws.uniform("drives away", key) < leaving,
         percent=campaign.percent,
     )
+
+
+def no_contacts() -> Contacts:
+    """Not a single contact."""
+    ints, keys = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
+    flags, floats = np.zeros(0, dtype=bool), np.zeros(0)
+    return Contacts(ints, ints, keys, flags, ints, ints, ints, ints, floats, ints, floats, flags, ints)
 
 
 def driven_away_at(contacts: Contacts, customers: int, window: Window) -> Ints:

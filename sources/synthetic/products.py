@@ -221,7 +221,7 @@ def make_assortment(draws: Draws) -> Assortment:
         trend_factor=trend_factor,
         pair_first=paired[:_PAIRS],
         pair_second=paired[_PAIRS:],
-        pair_strength=0.005 * np.exp(4.0 * (pair + draws.uniform("pair strength", pair)) / _PAIRS),
+        pair_strength=0.002 * np.exp(5.0 * (pair + draws.uniform("pair strength", pair)) / _PAIRS),
     )
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sources.contracts import BY_NAME
 from sources.synthetic import tables
-from sources.synthetic.baskets import Lines, Orders, Shop
+from sources.synthetic.baskets import ID_PREFIXES, Lines, Orders, Shop
 from sources.synthetic.customers import Customers
 from sources.synthetic.randomness import Draws, Flags, Floats, Ints
 from sources.synthetic.rows import Rows
@@ -140,15 +140,17 @@ def _occasions(draws: Draws, customers: Customers, orders: Orders, lines: Lines)
 
     key = orders.key
     customer = np.maximum(orders.customer, 0)
-    complains = (customers.grievance[customer] > 0) & (draws.uniform("complains", key) < 0.55)
+    complaining, asking, mistaken = draws.three("trouble", key)
+    delayed, reporting, _ = draws.three("mishap", key)
+    complains = (customers.grievance[customer] > 0) & (complaining < 0.55)
     topic = np.full(len(orders), -1)
     # Topics are those of other customers: only the mood is to give these away.
     topic[complains] = draws.pick("complaint", key[complains], [0, 38, 10, 18, 24, 10])
-    asks = draws.uniform("asks", key) < 0.042
+    asks = asking < 0.042
     topic[asks] = draws.pick("asks what", key[asks], [0, 0, 0, 30, 50, 20])
-    topic[draws.uniform("wrong item", key) < 0.007] = WRONG
-    topic[orders.online & (draws.uniform("late", key) < 0.045)] = LATE
-    topic[defective & (draws.uniform("reports defect", key) < 0.6)] = DEFECT
+    topic[mistaken < 0.007] = WRONG
+    topic[orders.online & (delayed < 0.045)] = LATE
+    topic[defective & (reporting < 0.6)] = DEFECT
     position = np.flatnonzero((topic >= 0) & (orders.customer >= 0))
     return position, topic[position], product[position]
 
@@ -165,7 +167,7 @@ def tickets_table(shop: Shop, orders: Orders, tickets: Tickets, window: Window) 
     return tables.build(
         BY_NAME["helpdesk.tickets"],
         {
-            "ticket_id": tables.joined([pa.scalar("T"), of_order.ids()], ""),
+            "ticket_id": tables.identifiers(([f"T{kind}" for kind in ID_PREFIXES], of_order.kind), *of_order.numbers()),
             "customer_id": tables.chosen(shop.customers.ids, of_order.customer),
             "product_id": tables.chosen(shop.assortment.ids, tickets.product, missing=tickets.product < 0),
             "opened_at": tables.timestamps(tickets.opened_at),

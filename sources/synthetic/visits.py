@@ -25,7 +25,7 @@ from sources.synthetic.window import Window
 DEVICES = ("desktop", "mobile", "tablet")
 PAGE_VIEW, PRODUCT_VIEW, ADD_TO_CART, PURCHASE, REVIEW = range(5)
 EVENT_TYPES = ("page_view", "product_view", "add_to_cart", "purchase", "review")
-_VISIT_PREFIXES = ("S", "R", "B", "A")
+VISIT_PREFIXES = ("S", "R", "B", "A")
 _CONVERTING, _REVIEWING, _BROWSING, _ANONYMOUS = range(4)
 
 _VISITS_PER_ORDER = 1.35
@@ -71,8 +71,11 @@ class Visits(Rows):
 
     def ids(self) -> pa.Array:
         """(n,) identifiers."""
-        numbers = tables.identifiers("", (self.first, 8), (self.second, 4), (self.third, 1))
-        return tables.joined([tables.chosen(_VISIT_PREFIXES, self.kind), numbers], "")
+        return tables.identifiers((VISIT_PREFIXES, self.kind), *self.numbers())
+
+    def numbers(self) -> tuple[tuple[Ints, int], ...]:
+        """The numbers in identifiers of visits and of their events."""
+        return (self.first, 8), (self.second, 4), (self.third, 1)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sources.synthetic import tables
 from sources.synthetic.baskets import Orders, Shop
 from sources.synthetic.marketing import Contacts
 from sources.synthetic.randomness import Ints
-from sources.synthetic.visits import DEVICES, EVENT_TYPES, Events, Visits
+from sources.synthetic.visits import DEVICES, EVENT_TYPES, VISIT_PREFIXES, Events, Visits
 from sources.synthetic.window import Window
 
 
@@ -39,12 +39,11 @@ def events_table(shop: Shop, visits: Visits, events: Events, contacts: Contacts,
     """The events of visits and of campaign e-mails in a window, as ``web.events``."""
     events = events.take(window.born(events.at))
     of_visit = visits.take(events.visit)
-    session_ids = of_visit.ids()
     on_site = tables.build(
         BY_NAME["web.events"],
         {
-            "event_id": tables.joined([session_ids, tables.identifiers("", (events.slot, 2))], "-"),
-            "session_id": session_ids,
+            "event_id": tables.identifiers((VISIT_PREFIXES, of_visit.kind), *of_visit.numbers(), (events.slot, 2)),
+            "session_id": of_visit.ids(),
             "customer_id": tables.chosen(shop.customers.ids, of_visit.customer, missing=of_visit.customer < 0),
             "event_type": tables.chosen(EVENT_TYPES, events.type),
             "occurred_at": tables.timestamps(events.at),

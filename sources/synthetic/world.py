@@ -18,6 +18,7 @@ from sources.synthetic import baskets, marketing, tickets, usage, visits, web
 from sources.synthetic.baskets import Shop
 from sources.synthetic.customers import make_customers
 from sources.synthetic.effects import ALL, Effects
+from sources.synthetic.marketing import Campaigns, Contacts
 from sources.synthetic.orders import Progress, Trade, at_the_start, customers_trade, guest_orders, no_trade
 from sources.synthetic.products import make_assortment
 from sources.synthetic.randomness import Draws, Flags
@@ -73,6 +74,7 @@ class Simulation:
         people = make_customers(draws, seasons, customers, self.end)
         self.shop = Shop(draws, seasons, assortment, assortment.picker(weeks), people, effects)
         self.shop_size = customers
+        self._contacts: dict[int, Contacts] = {}
 
     def whole(self) -> World:
         """Everything in one window."""
@@ -97,6 +99,14 @@ class Simulation:
         window = Window(carried.until, self.end, self.end, restates=True)
         return World(self, window, Carried(carried.until, progress, carried.pending))
 
+    def contacts(self, campaigns: Campaigns) -> Contacts:
+        """The contacts of campaigns, by campaign and customer; those of the campaigns asked for last are kept."""
+        kept, self._contacts = self._contacts, {}
+        for position, number in enumerate(campaigns.number.tolist()):
+            one = campaigns.take(np.array([position]))
+            self._contacts[number] = kept[number] if number in kept else marketing.make_contacts(self.shop, one)
+        return Contacts.concat([marketing.no_contacts(), *self._contacts.values()])
+
     def _beginning(self) -> Carried:
         return Carried(self.start, at_the_start(self.shop.seasons, self.shop.customers), no_trade(self.shop))
 
@@ -117,7 +127,7 @@ class World:
         campaigns = marketing.make_campaigns(draws, first_day, window.until)
         # Those assigned earlier have had all their effects, and been shown.
         recent = campaigns.starts_on * DAY >= window.since - 2 * marketing.LAG
-        self.contacts = marketing.make_contacts(shop, campaigns.take(recent))
+        self.contacts = simulation.contacts(campaigns.take(recent))
         self._campaigns = campaigns.take(window.born(campaigns.starts_on * DAY))
         driven_away = marketing.driven_away_at(self.contacts, len(shop.customers), window)
         own, self.progress = customers_trade(shop, carried.progress, driven_away, window.until)
