@@ -1,4 +1,4 @@
-"""The simulated business as files for other programs: Parquet, CSV or JSON lines, a folder a table, a file a month.
+"""The simulated business as files for other programs: Parquet, CSV or JSON lines, a folder a table, a file a window.
 
 The folders are named as `landing/` expects them, so that an export can be read back like anybody's files.
 """
@@ -19,10 +19,10 @@ FORMATS = ("parquet", "csv", "jsonl")
 
 
 def export(worlds: Iterable[World], folder: Path, file_format: str) -> dict[str, int]:
-    """Write the rows of windows, each table into ``<source>/<table>/<first day's month>.<format>``.
+    """Write the rows of windows, each table into ``<source>/<table>/<first day>.<format>``.
 
     Args:
-        worlds: Windows of a simulation, at most one a calendar month.
+        worlds: Windows of a simulation.
         folder: Where to; files of the same names are replaced.
         file_format: One of FORMATS.
 
@@ -31,14 +31,14 @@ def export(worlds: Iterable[World], folder: Path, file_format: str) -> dict[str,
     """
     rows: dict[str, int] = {}
     for world in worlds:
-        month = f"{day_of(world.window.since):%Y-%m}"
+        first_day = day_of(world.window.since).isoformat()
         for name in DELIVERED:
             table = world.table(name)
             if not table.num_rows:
                 continue
             place = folder.joinpath(*name.split("."))
             place.mkdir(parents=True, exist_ok=True)
-            write_table(table, place / f"{month}.{file_format}")
+            write_table(table, place / f"{first_day}.{file_format}")
             rows[name] = rows.get(name, 0) + table.num_rows
     return rows
 

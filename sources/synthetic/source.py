@@ -18,20 +18,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from sources.contracts import Contract
 from sources.delivery import Delivery, Request, SourceError
 from sources.synthetic.memory import Memory
 from sources.synthetic.seasons import DAY
 from sources.synthetic.truth import planted
-from sources.synthetic.world import DELIVERED, WORLD_VERSION, Carried, Simulation, World
+from sources.synthetic.world import DELIVERED, WORLD_VERSION, Simulation, World
 
 _FEWEST_CUSTOMERS = 10
 """So that some are there on the first day, and others still to come."""
 
-_LONG_FROM = 1_000_000
-"""Customers times months from which on simulating takes more than a few seconds, and shows how far it is."""
+_LONG_FROM = 30_000_000
+"""Customers times days from which on simulating takes more than a few seconds, and shows how far it is."""
 
 
 @dataclass(frozen=True)
@@ -123,22 +123,16 @@ class SyntheticSource:
             )
         return Simulation(self._seed, self._customers, self._starts_on, as_of)
 
-    def months(self, as_of: date) -> Iterator[World]:
-        """The business up to a day, month by month, with a progress bar if that takes long.
-
-        Raises:
-            SourceError: The day lies before the first.
-        """
-        simulation = self.simulation(as_of)
-        months = (simulation.end - simulation.start) // (30 * DAY) + 1
-        yield from track(
-            simulation.windows(),
-            f"simulating {self._customers:,} customers",
-            total=months,
-            console=Console(stderr=True),
-            transient=True,
-            disable=self._customers * months < _LONG_FROM,
-        )
+    def windows(self, simulation: Simulation) -> Iterator[World]:
+        """The windows of a simulation one after the other, with a progress bar if that takes long."""
+        days = (simulation.end - simulation.start) // DAY
+        with Progress(
+            console=Console(stderr=True), transient=True, disable=self._customers * days < _LONG_FROM
+        ) as progress:
+            bar = progress.add_task(f"simulating {self._customers:,} customers", total=days)
+            for world in simulation.windows():
+                yield world
+                progress.update(bar, completed=(world.window.until - simulation.start) // DAY)
 
     def truth(self, as_of: date) -> dict[str, pd.DataFrame]:
         """What was planted in the world up to a day, by name of the truth table; see `truth.planted`.
@@ -151,25 +145,26 @@ class SyntheticSource:
     def _make(self, as_of: date, delivered_to: date | None, folder: Path) -> _Made:
         """Simulate what a request asks for and write it into a folder, a file a table."""
         before = self._memory.recall(delivered_to) if self._memory and delivered_to else None
+        simulation = self.simulation(as_of)
+        worlds: Iterator[World]
         if before is None:
-            worlds = self.months(as_of)
+            worlds = self.windows(simulation)
         elif delivered_to is not None and delivered_to < as_of:
-            worlds = iter([self.simulation(as_of).since(before)])
+            worlds = iter([simulation.since(before)])
         else:
             worlds = iter([])
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        rows, carried = _write(worlds, folder)
-        if self._memory and carried:
-            self._memory.keep(as_of, carried)
+        rows = _write(worlds, folder)
+        if self._memory and simulation.carried.until == simulation.end:
+            self._memory.keep(as_of, simulation.carried)
             self._memory.forget_all_but(as_of, *([delivered_to] if delivered_to else []))
         return _Made(as_of, delivered_to, folder, rows)
 
 
-def _write(worlds: Iterator[World], folder: Path) -> tuple[dict[str, int], Carried | None]:
-    """Write windows one after the other; rows by contract name, and what the last window hands on."""
+def _write(worlds: Iterator[World], folder: Path) -> dict[str, int]:
+    """Write windows one after the other, a file a table; rows by contract name."""
     rows = dict.fromkeys(DELIVERED, 0)
-    carried = None
     with ExitStack() as open_files:
         writers: dict[str, pq.ParquetWriter] = {}
         for world in worlds:
@@ -183,8 +178,7 @@ def _write(worlds: Iterator[World], folder: Path) -> tuple[dict[str, int], Carri
                     writers[name] = open_files.enter_context(pq.ParquetWriter(folder / f"{name}.parquet", table.schema))
                 writers[name].write_table(table)
                 rows[name] += table.num_rows
-            carried = world.carried
-    return rows, carried() if carried else None
+    return rows
 
 
 def _link(file: Path, place: Path) -> None:

@@ -38,13 +38,14 @@ def sessions_table(shop: Shop, orders: Orders, visits: Visits, window: Window) -
 def events_table(shop: Shop, visits: Visits, events: Events, contacts: Contacts, window: Window) -> pa.Table:
     """The events of visits and of campaign e-mails in a window, as ``web.events``."""
     events = events.take(window.born(events.at))
-    of_visit = visits.take(events.visit)
+    kind, customer = visits.kind[events.visit], visits.customer[events.visit]
+    numbers = [(number[events.visit], width) for number, width in visits.numbers()]
     on_site = tables.build(
         BY_NAME["web.events"],
         {
-            "event_id": tables.identifiers((VISIT_PREFIXES, of_visit.kind), *of_visit.numbers(), (events.slot, 2)),
-            "session_id": of_visit.ids(),
-            "customer_id": tables.chosen(shop.customers.ids, of_visit.customer, missing=of_visit.customer < 0),
+            "event_id": tables.identifiers((VISIT_PREFIXES, kind), *numbers, (events.slot, 2)),
+            "session_id": tables.identifiers((VISIT_PREFIXES, kind), *numbers),
+            "customer_id": tables.chosen(shop.customers.ids, customer, missing=customer < 0),
             "event_type": tables.chosen(EVENT_TYPES, events.type),
             "occurred_at": tables.timestamps(events.at),
             "product_id": tables.chosen(shop.assortment.ids, events.product, missing=events.product < 0),

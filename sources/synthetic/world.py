@@ -22,7 +22,7 @@ from sources.synthetic.marketing import Campaigns, Contacts
 from sources.synthetic.orders import Progress, Trade, at_the_start, customers_trade, guest_orders, no_trade
 from sources.synthetic.products import make_assortment
 from sources.synthetic.randomness import Draws, Flags
-from sources.synthetic.seasons import DAY, NEVER, Seasons, day_number
+from sources.synthetic.seasons import DAY, NEVER, Seasons, day_number, day_of
 from sources.synthetic.window import Window
 
 WORLD_VERSION = 2
@@ -32,6 +32,7 @@ DELIVERED = tuple(contract.name for contract in CONTRACTS if contract.name != "s
 """The raw tables that the business has, by contract name."""
 
 _BASE_DAYS = 740
+_LARGE = 300_000
 
 
 @dataclass(frozen=True)
@@ -75,21 +76,31 @@ class Simulation:
         self.shop = Shop(draws, seasons, assortment, assortment.picker(weeks), people, effects)
         self.shop_size = customers
         self._contacts: dict[int, Contacts] = {}
+        self.carried = self._beginning()
+        """What the window made last hands on."""
 
     def whole(self) -> World:
         """Everything in one window."""
-        return World(self, Window(self.start, self.end, self.end, restates=False), self._beginning())
+        window = Window(self.start, self.end, self.end, restates=False)
+        world = World(self, window, self._beginning())
+        self.carried = world.carried()
+        return world
 
     def windows(self) -> Iterator[World]:
-        """Calendar months one after the other, each shown as it is known at the end of all of them."""
-        carried = self._beginning()
-        while carried.until < self.end:
-            month = np.datetime64(carried.until, "s").astype("datetime64[M]")
-            next_month = int((month + 1).astype("datetime64[s]").astype(np.int64))
-            window = Window(carried.until, min(next_month, self.end), self.end, restates=False)
-            world = World(self, window, carried)
+        """One window after the other, each shown as it is known at the end of all of them.
+
+        A calendar month each, or half of one in a large business, so that what is in memory at a time stays small.
+        """
+        days = (1, 16) if self.shop_size > _LARGE else (1,)
+        self.carried = self._beginning()
+        while self.carried.until < self.end:
+            first = day_of(self.carried.until)
+            next_month = (first.replace(day=1) + timedelta(days=31)).replace(day=1)
+            later = next((first.replace(day=day) for day in days if day > first.day), next_month)
+            until = min(day_number(later) * DAY, self.end)
+            world = World(self, Window(self.carried.until, until, self.end, restates=False), self.carried)
+            self.carried = world.carried()
             yield world
-            carried = world.carried()
 
     def since(self, carried: Carried) -> World:
         """What is new since an earlier simulation ended, and the earlier rows of which something became known."""
@@ -97,7 +108,9 @@ class Simulation:
         known = len(carried.progress)
         progress = Progress.concat([carried.progress, grown.take(slice(known, None))])
         window = Window(carried.until, self.end, self.end, restates=True)
-        return World(self, window, Carried(carried.until, progress, carried.pending))
+        world = World(self, window, Carried(carried.until, progress, carried.pending))
+        self.carried = world.carried()
+        return world
 
     def contacts(self, campaigns: Campaigns) -> Contacts:
         """The contacts of campaigns, by campaign and customer; those of the campaigns asked for last are kept."""
@@ -181,11 +194,17 @@ class World:
             "shop.products": lambda: shop.assortment.table(first_day, launched_since, window.until // DAY),
             "helpdesk.tickets": lambda: tickets.tickets_table(shop, trade.orders, trade.tickets, window),
             "web.sessions": lambda: web.sessions_table(shop, trade.orders, self._on_site()[0], window),
-            "web.events": lambda: web.events_table(shop, *self._on_site(), self.contacts, window),
+            "web.events": self._events_table,
             "marketing.campaigns": self._campaigns.table,
             "marketing.contacts": lambda: marketing.contacts_table(shop, self.contacts, left_at, window),
             "usage.activity": lambda: usage.activity_table(shop, left_at, window),
         }
+
+    def _events_table(self) -> pa.Table:
+        made = self._on_site()
+        # The largest arrays of all, and asked for last.
+        self._visits = None
+        return web.events_table(self.shop, *made, self.contacts, self.window)
 
     def _on_site(self) -> tuple[visits.Visits, visits.Events]:
         """All visits that can have rows in the window, and their events; made when first asked for."""

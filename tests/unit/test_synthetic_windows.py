@@ -152,21 +152,21 @@ def raw_rows(folder: RawFolder, contract: Contract) -> list[tuple]:
 
 
 def test_a_refresh_of_the_next_days_simulates_and_merges_only_these(tmp_path):
-    first, second = date(2025, 1, 15), date(2025, 1, 24)
+    first, second = date(2024, 12, 20), date(2025, 1, 10)
     grown = RawFolder(tmp_path / "grown")
-    source = SyntheticSource(SEED, 400, STARTS_ON, memory=grown.memory)
+    source = SyntheticSource(SEED, CUSTOMERS, STARTS_ON, memory=grown.memory)
     refreshed(grown, source, 1, first, None)
-    later = SyntheticSource(SEED, 400, STARTS_ON, memory=grown.memory)
+    later = SyntheticSource(SEED, CUSTOMERS, STARTS_ON, memory=grown.memory)
     outcomes = refreshed(grown, later, 2, second, first)
     rows = {name: sum(outcome.rows for outcome in merged) for name, merged in outcomes.items()}
-    assert 0 < rows["web.events"] < 10_000
+    assert 0 < rows["web.events"] < 5_000
     assert not any(outcome.duplicate for merged in outcomes.values() for outcome in merged)
     assert sum(outcome.restated for outcome in outcomes["shop.sales"] + outcomes["helpdesk.tickets"]) > 0
     again = refreshed(grown, later, 3, second, second)
     assert not any(outcome.rows for merged in again.values() for outcome in merged)
 
     rebuilt = RawFolder(tmp_path / "rebuilt")
-    refreshed(rebuilt, SyntheticSource(SEED, 400, STARTS_ON), 1, second, None)
+    refreshed(rebuilt, SyntheticSource(SEED, CUSTOMERS, STARTS_ON), 1, second, None)
     for contract in CONTRACTS:
         assert raw_rows(grown, contract) == raw_rows(rebuilt, contract), contract.name
 
