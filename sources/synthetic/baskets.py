@@ -14,7 +14,7 @@ from sources.contracts import BY_NAME
 from sources.synthetic import tables
 from sources.synthetic.customers import Customers
 from sources.synthetic.effects import Effects
-from sources.synthetic.products import CATEGORIES, CATEGORY_SHARES, Assortment, Picker, pick_category
+from sources.synthetic.products import CATEGORIES, CATEGORY_STEPS, Assortment, Picker, pick_category
 from sources.synthetic.randomness import Draws, Flags, Ints, Keys, pick, poisson
 from sources.synthetic.rows import Rows
 from sources.synthetic.seasons import DAY, NEVER, Seasons, time_of_day
@@ -25,7 +25,7 @@ ID_PREFIXES = ("O", "G", "F")
 _MOST_LINES = 5
 _DISCOUNTS = np.array([5, 10, 15, 20, 30])
 _CHOSEN = (24, 34, 18, 16, 8)
-_MORE_UNITS_FROM = np.array([[0.84, 0.96, 0.99], [0.52, 0.80, 0.92]])
+_MORE_UNITS_FROM = np.array([[0.84, 0.52], [0.96, 0.80], [0.99, 0.92]])
 """Shares from which on there are 2, 3 and 4 units on a line: of most things, and of food."""
 
 _DEFECTIVE_RETURN_RATE = 0.35
@@ -190,7 +190,8 @@ def fill_baskets(shop: Shop, orders: Orders) -> Lines:
     extra = np.where(known, customers.extra_lines[buyer], 0.7)
     more, pulling, pulled_units = draws.three("basket", orders.key)
     own = 1 + poisson(more, extra, _MOST_LINES - 2)
-    taste = np.where(known[:, None], customers.taste[buyer], CATEGORY_SHARES)
+    taste = customers.taste_steps[buyer]
+    taste[~known] = CATEGORY_STEPS
     week = shop.seasons.week(orders.sold_at)
 
     order = np.repeat(np.arange(len(orders)), own)
@@ -212,7 +213,9 @@ def fill_baskets(shop: Shop, orders: Orders) -> Lines:
     sensitivity = np.where(known, customers.price_sensitivity[buyer], 0.4)
     sold_day = orders.sold_at[order] // DAY
     is_food = (assortment.category[product] == CATEGORIES.index("Food")).astype(np.int64)
-    quantity = 1 + (units[:, None] >= _MORE_UNITS_FROM[is_food]).sum(axis=1)
+    quantity = np.ones(len(order), dtype=np.int64)
+    for step in _MORE_UNITS_FROM:
+        quantity += units >= step[is_food]
     discounting, breaking, returning = draws.three("line fate", key, ordinal)
     chance = 0.05 + 0.32 * sensitivity[order] + 0.25 * shop.seasons.promotion(sold_day)
     percent = np.where(discounting < chance, _DISCOUNTS[pick(np.minimum(discounting / chance, 1 - 1e-9), _CHOSEN)], 0)

@@ -107,6 +107,11 @@ class Customers(Rows):
         """(n,) identifiers."""
         return tables.identifiers("C", (np.arange(len(self)) + 1, 7))
 
+    @cached_property
+    def taste_steps(self) -> Floats:
+        """(n, 4) cumulated shares of the product categories but the last."""
+        return np.cumsum(self.taste, axis=1)[:, :-1]
+
     def table(self, draws: Draws, since: int, until: int) -> pa.Table:
         """Those signed up between two moments (seconds since 1970-01-01) as ``shop.customers``."""
         index = np.flatnonzero((self.signed_up >= since) & (self.signed_up < until))

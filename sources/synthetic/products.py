@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sources.contracts import BY_NAME
 from sources.synthetic import tables
-from sources.synthetic.randomness import Draws, Flags, Floats, Ints
+from sources.synthetic.randomness import Draws, Floats, Ints
 
 CATEGORIES = ("Electronics", "Clothing", "Food", "Books", "Home")
 CATEGORY_SHARES = np.array([0.17, 0.25, 0.23, 0.16, 0.19])
@@ -225,15 +225,21 @@ def make_assortment(draws: Draws) -> Assortment:
     )
 
 
-def pick_category(taste: Floats, share: Floats) -> Ints:
+CATEGORY_STEPS = np.cumsum(CATEGORY_SHARES)[:-1]
+"""Where one category ends and the next begins, in the average taste."""
+
+
+def pick_category(steps: Floats, share: Floats) -> Ints:
     """Categories by the buyer's taste.
 
     Args:
-        taste: (n, 5) shares of the categories, each row adding up to 1.
+        steps: (n, 4) cumulated shares of the categories but the last.
         share: (n,) uniform random numbers.
 
     Returns:
         (n,) indices into CATEGORIES.
     """
-    steps: Flags = share[:, None] >= np.cumsum(taste, axis=1)[:, :-1]
-    return steps.sum(axis=1)
+    category = np.zeros(len(share), dtype=np.int64)
+    for step in range(len(CATEGORIES) - 1):
+        category += share >= steps[:, step]
+    return category

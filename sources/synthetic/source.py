@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.progress import Progress
 
-from sources.contracts import Contract
+from sources.contracts import BY_NAME, Contract
 from sources.delivery import Delivery, Request, SourceError
+from sources.synthetic import tables
 from sources.synthetic.memory import Memory
 from sources.synthetic.seasons import DAY
 from sources.synthetic.truth import planted
@@ -175,7 +176,11 @@ def _write(worlds: Iterator[World], folder: Path) -> dict[str, int]:
                 line = np.arange(rows[name] + 1, rows[name] + 1 + table.num_rows)
                 table = table.append_column("_line", pa.array(line))
                 if name not in writers:
-                    writers[name] = open_files.enter_context(pq.ParquetWriter(folder / f"{name}.parquet", table.schema))
+                    writers[name] = open_files.enter_context(
+                        pq.ParquetWriter(
+                            folder / f"{name}.parquet", table.schema, use_dictionary=tables.repetitive(BY_NAME[name])
+                        )
+                    )
                 writers[name].write_table(table)
                 rows[name] += table.num_rows
     return rows

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sources.synthetic import tables
 from sources.synthetic.baskets import Lines, Orders, Shop, visit_lead
 from sources.synthetic.orders import arrivals
-from sources.synthetic.products import CATEGORY_SHARES, pick_category
+from sources.synthetic.products import CATEGORY_STEPS, pick_category
 from sources.synthetic.randomness import Draws, Flags, Ints, Keys
 from sources.synthetic.rows import Rows
 from sources.synthetic.seasons import DAY, time_of_day
@@ -239,7 +239,8 @@ def looking_visits(shop: Shop, left_at: Ints, shop_size: int, window: Window) ->
     )
 
     depth = np.where(customer >= 0, draws.pick("depth", key, [28, 50, 22]), draws.pick("depth", key, [48, 43, 9]))
-    taste = np.where(customer[:, None] >= 0, customers.taste[np.maximum(customer, 0)], CATEGORY_SHARES)
+    taste = customers.taste_steps[np.maximum(customer, 0)]
+    taste[customer < 0] = CATEGORY_STEPS
     week = shop.seasons.week(started_at)
     seen = [
         shop.picker.pick(
