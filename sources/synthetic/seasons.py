@@ -62,8 +62,8 @@ def is_promotion(days: Ints) -> Floats:
     day_of_year = (dates - first_of_year.astype("datetime64[D]")).astype(np.int64)
     years = first_of_year.astype(np.int64) + 1970
     flag = (day_of_year >= 5) & (day_of_year < 19)
-    for year in np.unique(years):
-        friday = day_number(_black_friday(int(year)))
+    for year in range(int(years.min(initial=9999)), int(years.max(initial=0)) + 1):
+        friday = day_number(_black_friday(year))
         flag |= (days >= friday - 4) & (days <= friday + 3)
     return flag.astype(np.float64)
 
