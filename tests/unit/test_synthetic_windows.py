@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import date, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import duckdb
 import numpy as np
@@ -22,6 +23,7 @@ from sources.store import RawFolder
 from sources.synthetic import SyntheticSource
 from sources.synthetic.export import export
 from sources.synthetic.memory import Memory
+from sources.synthetic.seasons import DAY
 from sources.synthetic.world import DELIVERED, Carried, Simulation, World
 from tests.conftest import ROOT
 
@@ -38,14 +40,21 @@ def rows_of(worlds: list[World], name: str) -> pd.DataFrame:
 
 
 @settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**40), starts_on=st.dates(date(2020, 1, 1), date(2025, 1, 1)), days=st.integers(1, 500))
-def test_months_add_up_to_the_whole(seed, starts_on, days):
+@given(
+    seed=st.integers(0, 2**40),
+    starts_on=st.dates(date(2020, 1, 1), date(2025, 1, 1)),
+    days=st.integers(1, 500),
+    is_large=st.booleans(),
+)
+def test_months_and_half_months_add_up_to_the_whole(seed, starts_on, days, is_large):
     simulation = Simulation(seed, 80, starts_on, starts_on + timedelta(days=days))
-    months = list(simulation.windows())
-    assert [world.window.until for world in months[:-1]] == [world.window.since for world in months[1:]]
+    with patch("sources.synthetic.world._LARGE", 0 if is_large else 1_000):
+        windows = list(simulation.windows())
+    assert [world.window.until for world in windows[:-1]] == [world.window.since for world in windows[1:]]
+    assert all(world.window.until - world.window.since <= (16 if is_large else 31) * DAY for world in windows)
     whole = simulation.whole()
     for name in DELIVERED:
-        pd.testing.assert_frame_equal(rows_of(months, name), rows_of([whole], name), obj=name)
+        pd.testing.assert_frame_equal(rows_of(windows, name), rows_of([whole], name), obj=name)
 
 
 @settings(max_examples=8, deadline=None)
