@@ -27,10 +27,11 @@ AS_OF = date(2025, 5, 31)
 def raw_rows(folder: RawFolder) -> dict[str, list[tuple]]:
     """Every raw row without its refresh number."""
     rows = {}
-    for contract in CONTRACTS:
-        columns = ", ".join(contract.column_names)
-        query = f"select {columns} from '{folder.glob(contract)}' order by {contract.key}"
-        rows[contract.name] = duckdb.sql(query).fetchall()
+    with duckdb.connect() as connection:
+        for contract in CONTRACTS:
+            columns = ", ".join(contract.column_names)
+            query = f"select {columns} from '{folder.glob(contract)}' order by {contract.key}"
+            rows[contract.name] = connection.execute(query).fetchall()
     return rows
 
 
@@ -78,7 +79,9 @@ def test_the_gallery_shows_the_world_beside_real_purchases(tmp_path: Path) -> No
     for column in buying:
         assert buying[column].is_monotonic_increasing
         assert buying[column].between(0, 1).all()
-    ((revenue,),) = duckdb.sql(f"select sum(amount)::double from '{tmp_path}/shop/sales/*.parquet'").fetchall()
+    with duckdb.connect() as connection:
+        query = f"select sum(amount)::double from '{tmp_path}/shop/sales/*.parquet'"
+        ((revenue,),) = connection.execute(query).fetchall()
     assert frames["daily_revenue"]["revenue"].sum() == pytest.approx(revenue, rel=1e-12)
     html = gallery_page(frames, "synthetic business (600 customers, seed 4)", as_of)
     assert f"{len(frames['spikes'])} spikes and lulls planted" in html

@@ -153,7 +153,9 @@ def refreshed(folder: RawFolder, source: SyntheticSource, batch: int, as_of: dat
 
 def raw_rows(folder: RawFolder, contract: Contract) -> list[tuple]:
     columns = ", ".join(contract.column_names)
-    return duckdb.sql(f"select {columns} from '{folder.glob(contract)}' order by {contract.key}").fetchall()
+    with duckdb.connect() as connection:
+        query = f"select {columns} from '{folder.glob(contract)}' order by {contract.key}"
+        return connection.execute(query).fetchall()
 
 
 def test_a_refresh_of_the_next_days_simulates_and_merges_only_these(tmp_path):
@@ -210,9 +212,9 @@ def test_json_lines_hold_one_object_a_row(tmp_path):
         assert len(lines) == rows[name] > 0
         assert all(line.startswith("{") and line.endswith("}") for line in lines)
     columns = ", ".join(BY_NAME["web.events"].column_names)
-    stored = duckdb.sql(
-        f"select {columns} from read_json('{tmp_path}/web/events/*.jsonl') order by event_id"
-    ).fetchall()
+    with duckdb.connect() as connection:
+        query = f"select {columns} from read_json('{tmp_path}/web/events/*.jsonl') order by event_id"
+        stored = connection.execute(query).fetchall()
     frame = rows_of([simulation.whole()], "web.events").astype(object)
     expected = [tuple(None if pd.isna(value) else value for value in row) for row in frame.itertuples(index=False)]
     assert stored == expected
