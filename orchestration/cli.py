@@ -106,6 +106,27 @@ def ui(source: str | None, as_of: str | None, home: Path | None, port: int) -> N
         raise SystemExit(2) from None
 
 
+@main.command()
+@click.option(
+    "--format", "file_format", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet", show_default=True
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the files; made anew."
+)
+@click.option("--gallery", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the business on a page.")
+@_AS_OF
+def simulate(file_format: str, out: Path, gallery: Path | None, as_of: str | None) -> None:
+    """Write the synthetic business as files, a folder a table, to be read like anybody's."""
+    from orchestration.simulation import SimulationError, write_simulation
+
+    settings = _settings(as_of=as_of)
+    try:
+        write_simulation(settings, out, file_format, gallery, click.echo)
+    except SimulationError as error:
+        click.echo(f"pulse: {error}", err=True)
+        raise SystemExit(2) from None
+
+
 def _settings(**overrides: Any) -> Settings:
     try:
         settings = Settings.from_environment(**overrides)

@@ -54,13 +54,13 @@ class RawStore(dg.ConfigurableResource):
 
     lock: dg.ResourceDependency[WriterLock]
     path: str
-    memory: str
+    memory_limit: str
     """What merging may use, as DuckDB writes it."""
 
     @property
     def folder(self) -> RawFolder:
         """The folder, to be written to only while the lock is held."""
-        return RawFolder(Path(self.path), self.memory)
+        return RawFolder(Path(self.path), self.memory_limit)
 
 
 class Warehouse(DuckDBResource):
@@ -258,7 +258,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
     lock = WriterLock(home=str(settings.home))
     return {
         "lock": lock,
-        "raw": RawStore(lock=lock, path=str(settings.raw), memory=settings.memory),
+        "raw": RawStore(lock=lock, path=str(settings.raw), memory_limit=settings.memory),
         "warehouse": Warehouse(
             lock=lock,
             database=str(settings.warehouse),

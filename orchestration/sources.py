@@ -24,18 +24,19 @@ def synthetic_start(began_on: str | None, last_day: date) -> date:
     return kept if kept is not None and kept < last_day else last_day - _TWO_YEARS
 
 
-def open_source(settings: Settings, starts_on: date) -> Source:
+def open_source(settings: Settings, starts_on: date, memory: Path) -> Source:
     """Open the source that the settings name.
 
     Args:
         settings: The settings.
         starts_on: First day of the synthetic business, where that is the source.
+        memory: Folder in which it remembers what it delivered.
 
     Raises:
         SourceError: There is no such source.
     """
     if is_synthetic(settings):
-        return SyntheticSource(seed=settings.seed, customers=settings.scale, starts_on=starts_on)
+        return SyntheticSource(seed=settings.seed, customers=settings.scale, starts_on=starts_on, memory=memory)
     path = settings.landing if settings.source == "auto" else Path(settings.source)
     if not path.exists():
         raise SourceError(

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 BLUE, ORANGE, GREY = "#2a8fd4", "#d55e00", "#8a8f98"
 """Colours that stay apart for colour-blind readers, and stand out (3:1 at least) from white and from near-black."""
 
-_LAYOUT: Mapping[str, Any] = {
+LAYOUT: Mapping[str, Any] = {
     # The usual template is longer than most data, and brings a white background.
     "template": "none",
     "font": {"family": "system-ui, sans-serif", "size": 13},
@@ -28,7 +28,7 @@ _LAYOUT: Mapping[str, Any] = {
     "dragmode": False,
     "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
 }
-_AXIS: Mapping[str, Any] = {"fixedrange": True, "automargin": True, "zeroline": True, "ticklabelstandoff": 4}
+AXIS: Mapping[str, Any] = {"fixedrange": True, "automargin": True, "zeroline": True, "ticklabelstandoff": 4}
 
 _QUARTER = 13
 _YEAR = 52
@@ -66,7 +66,7 @@ def weekly_revenue(daily_sales: pd.DataFrame) -> Chart:
 
     weeks = pd.PeriodIndex(weekly.index)
     starts, last = weeks.start_time, weeks.end_time[-1]
-    figure = go.Figure(layout=_LAYOUT)
+    figure = go.Figure(layout=LAYOUT)
     figure.add_scatter(
         x=starts.strftime("%Y-%m-%d").tolist(),
         y=weekly.tolist(),
@@ -75,8 +75,8 @@ def weekly_revenue(daily_sales: pd.DataFrame) -> Chart:
         line={"color": BLUE, "width": 2},
         hovertemplate="week of %{x|%-d %b %Y}: %{y:,.0f}<extra></extra>",
     )
-    figure.update_xaxes(_AXIS, showgrid=False, zeroline=False, nticks=6, tickformat="%b<br>%Y")
-    figure.update_yaxes(_AXIS, title_text="net revenue a week", rangemode="tozero", nticks=6, tickformat="~s")
+    figure.update_xaxes(AXIS, showgrid=False, zeroline=False, nticks=6, tickformat="%b<br>%Y")
+    figure.update_yaxes(AXIS, title_text="net revenue a week", rangemode="tozero", nticks=6, tickformat="~s")
     return Chart(
         title=f"Net revenue: {_revenue_finding(weekly)}",
         note=(
@@ -122,7 +122,7 @@ def segment_sizes(customers: pd.DataFrame) -> Chart:
     shares = {"share of customers": (sizes["customers"] / sizes["customers"].sum(), GREY)}
     if total > 0:
         shares["share of revenue"] = (sizes["spend"] / total, BLUE)
-    figure = go.Figure(layout=_LAYOUT)
+    figure = go.Figure(layout=LAYOUT)
     for name, (share, colour) in shares.items():
         figure.add_bar(
             y=sizes["segment"].tolist(),
@@ -135,8 +135,8 @@ def segment_sizes(customers: pd.DataFrame) -> Chart:
     figure.update_layout(
         barmode="group", bargap=0.3, height=110 + 36 * len(sizes), showlegend=True, legend_traceorder="reversed"
     )
-    figure.update_xaxes(_AXIS, tickformat=".0%", nticks=4)
-    figure.update_yaxes(_AXIS, ticksuffix=" ")
+    figure.update_xaxes(AXIS, tickformat=".0%", nticks=4)
+    figure.update_yaxes(AXIS, ticksuffix=" ")
 
     largest = sizes.iloc[-1]
     held = f"{largest['customers'] / len(customers):.0%} of customers"
@@ -179,7 +179,7 @@ def churn_distribution(customers: pd.DataFrame) -> Chart:
         name: bins[group].value_counts().reindex(range(_BINS), fill_value=0)
         for name, group in (("at risk", at_risk), ("others", ~at_risk))
     }
-    figure = go.Figure(layout=_LAYOUT)
+    figure = go.Figure(layout=LAYOUT)
     for name, colour in (("at risk", ORANGE), ("others", GREY)):
         figure.add_bar(
             x=[(2 * number + 1) / (2 * _BINS) for number in range(_BINS)],
@@ -191,9 +191,9 @@ def churn_distribution(customers: pd.DataFrame) -> Chart:
         )
     figure.update_layout(barmode="stack", showlegend=True, legend_traceorder="normal")
     figure.update_xaxes(
-        _AXIS, title_text="probability of no order", tickformat=".0%", range=[0, 1], dtick=0.25, showgrid=False
+        AXIS, title_text="probability of no order", tickformat=".0%", range=[0, 1], dtick=0.25, showgrid=False
     )
-    figure.update_yaxes(_AXIS, title_text="customers", nticks=6, tickformat="~s", rangemode="tozero")
+    figure.update_yaxes(AXIS, title_text="customers", nticks=6, tickformat="~s", rangemode="tozero")
 
     risky = int(at_risk.sum())
     spent = scored.loc[at_risk, "total_spend"].sum()

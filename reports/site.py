@@ -37,6 +37,13 @@ def write_site(home: Path, refresh: int, pages: Mapping[str, str]) -> Path:
     return folder
 
 
+def write_page(page: Path, html: str) -> None:
+    """Write a page that belongs to no refresh, with the copy of plotly.js that it needs beside it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    (page.parent / PLOTLY_FILE).write_text(get_plotlyjs(), encoding="utf-8")
+    page.write_text(html, encoding="utf-8")
+
+
 def publish_site(home: Path, refresh: int) -> None:
     """Put the pages of a refresh in place of the published ones; without new pages, those stay.
 

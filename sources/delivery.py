@@ -31,6 +31,7 @@ class Request:
         batch: Number of the refresh, kept with every row.
         memory: What may be used to read a file, as DuckDB writes it; beyond it goes to disk.
         currency: What amounts must be in, where that is said.
+        delivered_to: For a source that can be asked for any day: the last day that is kept already, whole, or None.
     """
 
     received_on: date
@@ -40,6 +41,7 @@ class Request:
     batch: int = 0
     memory: str = "512MB"
     currency: str | None = None
+    delivered_to: date | None = None
 
 
 @dataclass(frozen=True)

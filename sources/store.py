@@ -37,12 +37,14 @@ class RawState:
         batch: Number of the last refresh that wrote here.
         began_on: First day of the synthetic business kept here, as YYYY-MM-DD; None for files.
         files: Every file read so far, by content hash.
+        delivered_to: Last day of the synthetic business kept here, likewise.
     """
 
     identity: str | None = None
     batch: int = 0
     began_on: str | None = None
     files: dict[str, KnownFile] = field(default_factory=dict)
+    delivered_to: str | None = None
 
 
 class RawFolder:
@@ -53,12 +55,12 @@ class RawFolder:
 
     Args:
         path: The folder, usually ``data/raw``.
-        memory: What merging may use, as DuckDB writes it; beyond it goes to disk.
+        memory_limit: What merging may use, as DuckDB writes it; beyond it goes to disk.
     """
 
-    def __init__(self, path: Path, memory: str = "512MB") -> None:
+    def __init__(self, path: Path, memory_limit: str = "512MB") -> None:
         self.path = path
-        self._memory = memory
+        self._memory_limit = memory_limit
 
     def folder(self, contract: Contract) -> Path:
         """Where a table's files lie."""
@@ -79,6 +81,8 @@ class RawFolder:
             stored["batch"],
             stored["began_on"],
             {content_hash: KnownFile(**known) for content_hash, known in stored["files"].items()},
+            # Homes filled before this was remembered do not have it.
+            stored.get("delivered_to"),
         )
 
     def save(self, state: RawState) -> None:
@@ -128,6 +132,11 @@ class RawFolder:
         """Remove what sources delivered, after it was merged."""
         shutil.rmtree(self.path / ".incoming", ignore_errors=True)
 
+    @property
+    def memory(self) -> Path:
+        """A folder for a source to remember what it delivered; it comes and goes with the rows."""
+        return self.path / ".memory"
+
     def incoming(self, contract: Contract) -> Path:
         """An empty folder for a source to deliver into."""
         folder = self.path / ".incoming" / contract.source / contract.table
@@ -153,7 +162,7 @@ class RawFolder:
         folder = self.folder(contract)
         folder.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
-            connection.execute(f"set memory_limit = {literal(self._memory)}")
+            connection.execute(f"set memory_limit = {literal(self._memory_limit)}")
             connection.execute(f"set temp_directory = {literal(str(self.path / '.incoming' / 'spill'))}")
             if not any(folder.glob("*.parquet")):
                 _write_empty(connection, contract, folder / f"{_EMPTY}.parquet")

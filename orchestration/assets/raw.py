@@ -59,7 +59,7 @@ def refresh_raw(
     received_on = settings.today()
     last_day = settings.as_of or received_on - timedelta(days=1)
     starts_on = synthetic_start(state.began_on, last_day)
-    source = open_source(settings, starts_on)
+    source = open_source(settings, starts_on, folder.memory)
     # Zoned times are stored as local ones, so another zone means other rows.
     identity = source.identity if is_synthetic(settings) else f"{source.identity}, times in {settings.timezone}"
     identity = f"{identity}, format {RAW_FORMAT}"
@@ -73,8 +73,15 @@ def refresh_raw(
     refused: list[Delivery] = []
     with folder.replacing() if changed or settings.full_refresh else nullcontext():
         files = dict(folder.state().files)
+        delivered_to = folder.state().delivered_to
         request = Request(
-            received_on, settings.as_of, settings.timezone, folder.state().files, refresh, settings.memory
+            received_on,
+            settings.as_of,
+            settings.timezone,
+            folder.state().files,
+            refresh,
+            settings.memory,
+            delivered_to=date.fromisoformat(delivered_to) if delivered_to else None,
         )
         for contract in CONTRACTS:
             deliveries = source.deliver(contract, folder.incoming(contract), request)
@@ -104,7 +111,8 @@ def refresh_raw(
         as_of = None if refused else _as_of(settings, folder, received_on, source)
         # Identity and files are kept with the rows: a refresh that fails later must not read or rebuild again.
         began_on = starts_on.isoformat() if is_synthetic(settings) else None
-        folder.save(RawState(identity, refresh, began_on, files))
+        delivered_to = max(filter(None, (delivered_to, last_day.isoformat()))) if began_on else None
+        folder.save(RawState(identity, refresh, began_on, files, delivered_to))
 
     if changed:
         warehouse.reset()

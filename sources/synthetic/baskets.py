@@ -13,15 +13,21 @@ import pyarrow as pa
 from sources.contracts import BY_NAME
 from sources.synthetic import tables
 from sources.synthetic.customers import Customers
-from sources.synthetic.products import CATEGORIES, CATEGORY_SHARES, Assortment, pick_category
-from sources.synthetic.randomness import Draws, Flags, Floats, Ints, Keys
+from sources.synthetic.effects import Effects
+from sources.synthetic.products import CATEGORIES, CATEGORY_STEPS, Assortment, Picker, pick_category
+from sources.synthetic.randomness import Draws, Flags, Ints, Keys, pick, poisson
 from sources.synthetic.rows import Rows
-from sources.synthetic.seasons import DAY, NEVER, is_promotion, time_of_day
+from sources.synthetic.seasons import DAY, NEVER, Seasons, time_of_day
+from sources.synthetic.window import Window
 
 NATURAL, GUEST, OFFER = range(3)
-_ID_PREFIXES = ("O", "G", "F")
+ID_PREFIXES = ("O", "G", "F")
 _MOST_LINES = 5
 _DISCOUNTS = np.array([5, 10, 15, 20, 30])
+_CHOSEN = (24, 34, 18, 16, 8)
+_MORE_UNITS_FROM = np.array([[0.84, 0.52], [0.96, 0.80], [0.99, 0.92]])
+"""Shares from which on there are 2, 3 and 4 units on a line: of most things, and of food."""
+
 _DEFECTIVE_RETURN_RATE = 0.35
 _OPENING_HOUR, _CLOSING_HOUR = 9, 20
 
@@ -52,8 +58,11 @@ class Orders(Rows):
 
     def ids(self) -> pa.Array:
         """(n,) identifiers."""
-        numbers = tables.identifiers("", (self.entity + 1, 7), (self.ordinal + 1, 4))
-        return tables.joined([tables.chosen(_ID_PREFIXES, self.kind), numbers], "")
+        return tables.identifiers((ID_PREFIXES, self.kind), *self.numbers())
+
+    def numbers(self) -> tuple[tuple[Ints, int], ...]:
+        """The numbers in identifiers of orders and of what belongs to them."""
+        return (self.entity + 1, 7), (self.ordinal + 1, 4)
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class Lines(Rows):
         amount: (m,) paid, in cents.
         returned_at: (m,) seconds since 1970-01-01, NEVER if kept.
         defective: (m,) has a defect.
+        pulled: (m,) in the basket only because the order's first product pulls it.
     """
 
     order: Ints
@@ -81,6 +91,7 @@ class Lines(Rows):
     amount: Ints
     returned_at: Ints
     defective: Flags
+    pulled: Flags
 
     def moved(self, by: int) -> Lines:
         """The same lines with order positions shifted, for putting parts together."""
@@ -142,54 +153,80 @@ def make_orders(
     )
 
 
-def fill_baskets(draws: Draws, assortment: Assortment, customers: Customers, first_day: int, orders: Orders) -> Lines:
-    """The lines of orders.
+@dataclass(frozen=True)
+class Shop:
+    """What everyone who orders finds: random numbers, calendar, products, and who is who.
 
     Args:
         draws: Random numbers.
+        seasons: The calendar.
         assortment: The products.
-        customers: The customers; guests get the average taste.
-        first_day: Day number of the world's start.
+        picker: Picks among them, up to the end of the simulation.
+        customers: The customers.
+        effects: Which causes act.
+    """
+
+    draws: Draws
+    seasons: Seasons
+    assortment: Assortment
+    picker: Picker
+    customers: Customers
+    effects: Effects
+
+
+def fill_baskets(shop: Shop, orders: Orders) -> Lines:
+    """The lines of orders; guests have the average taste.
+
+    Args:
+        shop: Who orders what.
         orders: n orders.
 
     Returns:
         The lines, by order and ordinal; every order has at least one.
     """
+    draws, assortment, customers = shop.draws, shop.assortment, shop.customers
     known = orders.customer >= 0
     buyer = np.maximum(orders.customer, 0)
-    taste = np.where(known[:, None], customers.taste[buyer], CATEGORY_SHARES)
-    sensitivity = np.where(known, customers.price_sensitivity[buyer], 0.4)
     extra = np.where(known, customers.extra_lines[buyer], 0.7)
+    more, pulling, pulled_units = draws.three("basket", orders.key)
+    own = 1 + poisson(more, extra, _MOST_LINES - 2)
+    taste = customers.taste_steps[buyer]
+    taste[~known] = CATEGORY_STEPS
+    week = shop.seasons.week(orders.sold_at)
 
-    week = (orders.sold_at // DAY - first_day) // 7
-    first = _pick_products(draws, assortment, week, taste, orders.key)
-    pair = assortment.pair_of[first]
-    pulls = (pair >= 0) & (draws.uniform("pair", orders.key) < assortment.pair_strength[pair])
-    count = np.minimum(1 + draws.poisson("extra lines", orders.key, extra, _MOST_LINES - 1) + pulls, _MOST_LINES)
-
-    order = np.repeat(np.arange(len(orders)), count)
-    ordinal = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)
+    order = np.repeat(np.arange(len(orders)), own)
+    ordinal = np.arange(len(order)) - np.repeat(np.cumsum(own) - own, own)
     key = orders.key[order]
-    product = _pick_products(draws, assortment, week[order], taste[order], key, ordinal=ordinal)
-    product = np.where((ordinal == 1) & pulls[order], assortment.pair_second[pair[order]], product)
-    kept = _first_of_each_product(order, ordinal, product, len(orders))
-    order, ordinal, product, key = order[kept], ordinal[kept], product[kept], key[kept]
+    of_category, of_product, units = draws.three("line", key, ordinal)
+    product = shop.picker.pick(week[order], pick_category(taste[order], of_category), of_product)
+    # A pair's second product comes on top, after the lines that would have been there without it.
+    pair = assortment.pair_of[product[ordinal == 0]]
+    pulls = np.flatnonzero((pair >= 0) & (pulling < assortment.pair_strength[pair]))
+    order, ordinal = np.concatenate([order, pulls]), np.concatenate([ordinal, own[pulls]])
+    product = np.concatenate([product, assortment.pair_second[pair[pulls]]])
+    units = np.concatenate([units, pulled_units[pulls]])
+    kept = np.flatnonzero(_first_of_each_product(order, ordinal, product, len(orders)))
+    kept = kept[np.argsort(order[kept], kind="stable")]
+    order, ordinal, product, units = order[kept], ordinal[kept], product[kept], units[kept]
+    key = orders.key[order]
 
+    sensitivity = np.where(known, customers.price_sensitivity[buyer], 0.4)
     sold_day = orders.sold_at[order] // DAY
-    is_food = assortment.category[product] == CATEGORIES.index("Food")
-    quantity = 1 + np.where(
-        is_food,
-        draws.pick("quantity", key, [52, 28, 12, 8], ordinal),
-        draws.pick("quantity", key, [84, 12, 3, 1], ordinal),
-    )
-    chance = 0.05 + 0.32 * sensitivity[order] + 0.25 * is_promotion(sold_day)
-    percent = _DISCOUNTS[draws.pick("discount", key, [24, 34, 18, 16, 8], ordinal)]
-    percent = np.where(draws.uniform("discounted", key, ordinal) < chance, percent, 0)
+    is_food = (assortment.category[product] == CATEGORIES.index("Food")).astype(np.int64)
+    quantity = np.ones(len(order), dtype=np.int64)
+    for step in _MORE_UNITS_FROM:
+        quantity += units >= step[is_food]
+    discounting, breaking, returning = draws.three("line fate", key, ordinal)
+    chance = 0.05 + 0.32 * sensitivity[order] + 0.25 * shop.seasons.promotion(sold_day)
+    percent = np.where(discounting < chance, _DISCOUNTS[pick(np.minimum(discounting / chance, 1 - 1e-9), _CHOSEN)], 0)
     percent = np.maximum(percent, orders.offer_percent[order])
     price = assortment.price[product]
-    defective = draws.uniform("defect", key, ordinal) < assortment.defect_rate[product]
-    return_rate = assortment.return_rate[product] + _DEFECTIVE_RETURN_RATE * defective
-    return_day = sold_day + np.minimum(2 + 9 * draws.exponential("return days", key, ordinal), 45).astype(np.int64)
+    defective = breaking < assortment.defect_rate[product]
+    back = np.flatnonzero(returning < assortment.return_rate[product] + _DEFECTIVE_RETURN_RATE * defective)
+    days = 2 + 9 * draws.exponential("return days", key[back], ordinal[back])
+    return_day = sold_day[back] + np.minimum(days, 45).astype(np.int64)
+    returned_at = np.full(len(order), NEVER)
+    returned_at[back] = return_day * DAY + time_of_day(draws.uniform("return hour", key[back], ordinal[back]))
     return Lines(
         order=order,
         ordinal=ordinal,
@@ -198,20 +235,10 @@ def fill_baskets(draws: Draws, assortment: Assortment, customers: Customers, fir
         price=price,
         percent=percent,
         amount=(quantity * price * (100 - percent) + 50) // 100,
-        returned_at=np.where(
-            draws.uniform("returned", key, ordinal) < return_rate,
-            return_day * DAY + time_of_day(draws.uniform("return hour", key, ordinal)),
-            NEVER,
-        ),
+        returned_at=returned_at,
         defective=defective,
+        pulled=ordinal == own[order],
     )
-
-
-def _pick_products(
-    draws: Draws, assortment: Assortment, week: Ints, taste: Floats, key: Keys, *, ordinal: Ints | int = 0
-) -> Ints:
-    category = pick_category(taste, draws.uniform("line category", key, ordinal))
-    return assortment.pick(week, category, draws.uniform("line product", key, ordinal))
 
 
 def _first_of_each_product(order: Ints, ordinal: Ints, product: Ints, orders: int) -> Flags:
@@ -224,25 +251,25 @@ def _first_of_each_product(order: Ints, ordinal: Ints, product: Ints, orders: in
     return ~repeated
 
 
-def sales_table(assortment: Assortment, customers: Customers, orders: Orders, lines: Lines, until: int) -> pa.Table:
-    """The lines as ``shop.sales``, with returns before `until` (seconds since 1970-01-01)."""
-    order_ids = orders.ids().take(pa.array(lines.order))
-    buyer = orders.customer[lines.order]
-    channels = np.where(orders.online[lines.order], 0, 1)
+def sales_table(shop: Shop, orders: Orders, lines: Lines, window: Window) -> pa.Table:
+    """The lines that a window shows, as ``shop.sales``."""
+    lines = lines.take(np.flatnonzero(window.shows(orders.sold_at[lines.order], lines.returned_at)))
+    of_line = orders.take(lines.order)
+    is_guest = of_line.customer < 0
     return tables.build(
         BY_NAME["shop.sales"],
         {
-            "sale_id": tables.joined([order_ids, tables.identifiers("", (lines.ordinal + 1, 1))], "-"),
-            "order_id": order_ids,
-            "customer_id": tables.chosen(customers.ids, buyer, missing=buyer < 0),
-            "product_id": tables.chosen(assortment.ids, lines.product),
-            "sold_at": tables.timestamps(orders.sold_at[lines.order]),
+            "sale_id": tables.identifiers((ID_PREFIXES, of_line.kind), *of_line.numbers(), (lines.ordinal + 1, 1)),
+            "order_id": of_line.ids(),
+            "customer_id": tables.chosen(shop.customers.ids, of_line.customer, missing=is_guest),
+            "product_id": tables.chosen(shop.assortment.ids, lines.product),
+            "sold_at": tables.timestamps(of_line.sold_at),
             "quantity": tables.money(100 * lines.quantity),
             "unit_price": tables.money(lines.price),
             "discount_rate": pa.array(lines.percent / 100.0),
             "amount": tables.money(lines.amount),
-            "channel": tables.chosen(("online", "store"), channels),
-            "returned_at": tables.timestamps(lines.returned_at, known_until=until),
-            "category": tables.chosen(CATEGORIES, assortment.category[lines.product]),
+            "channel": tables.chosen(("online", "store"), np.where(of_line.online, 0, 1)),
+            "returned_at": tables.timestamps(lines.returned_at, known_until=window.known),
+            "category": tables.chosen(CATEGORIES, shop.assortment.category[lines.product]),
         },
     )

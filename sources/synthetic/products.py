@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sources.contracts import BY_NAME
 from sources.synthetic import tables
-from sources.synthetic.randomness import Draws, Flags, Floats, Ints
+from sources.synthetic.randomness import Draws, Floats, Ints
 
 CATEGORIES = ("Electronics", "Clothing", "Food", "Books", "Home")
 CATEGORY_SHARES = np.array([0.17, 0.25, 0.23, 0.16, 0.19])
@@ -46,15 +46,15 @@ _PRICE_SPREAD = np.array([0.75, 0.50, 0.45, 0.35, 0.65])
 _MARGIN = np.array([0.20, 0.54, 0.32, 0.40, 0.45])
 _RETURN_RATE = np.array([0.050, 0.085, 0.004, 0.020, 0.035])
 _PER_CATEGORY = 12
-_TRENDING = 6
+_TRENDING = 10
 _LAUNCHED_LATER = 5
-_PAIRS = 6
+_PAIRS = 8
 _TREND_WEEKS = 26
 
 
 @dataclass(frozen=True)
 class Assortment:
-    """All products a world will ever have, in arrays of p products.
+    """All products a world will ever have, in arrays of p products, in blocks of one category each.
 
     Args:
         category: (p,) index into CATEGORIES.
@@ -67,7 +67,7 @@ class Assortment:
         trend_factor: (p,) what its popularity is multiplied by after the trend's 26 weeks; 1 for no trend.
         pair_first: (q,) products that pull another one into the basket.
         pair_second: (q,) the products pulled.
-        pair_strength: (q,) probability that they are.
+        pair_strength: (q,) probability that they are, by an order's first line.
     """
 
     category: Ints
@@ -109,36 +109,21 @@ class Assortment:
         progress = np.clip((week - self.trend_week) / _TREND_WEEKS, 0.0, 1.0)
         return np.where(week >= self.launch_week, self.popularity * self.trend_factor**progress, 0.0)
 
-    def pick(self, week: Ints, category: Ints, share: Floats) -> Ints:
-        """Products by popularity within category and week.
+    def picker(self, weeks: int) -> Picker:
+        """What picks products in the first so many weeks."""
+        shares = np.stack([self.weights(week) for week in range(weeks)]).reshape(-1, _PER_CATEGORY)
+        return Picker(*_alias_tables(shares / shares.sum(axis=1, keepdims=True)))
 
-        Args:
-            week: (n,) weeks since the world's start.
-            category: (n,) indices into CATEGORIES.
-            share: (n,) uniform random numbers.
-
-        Returns:
-            (n,) product indices.
-        """
-        product = np.empty(len(week), dtype=np.int64)
-        order = np.argsort(week, kind="stable")
-        weeks, starts = np.unique(week[order], return_index=True)
-        for current, rows in zip(weeks, np.split(order, starts[1:]), strict=False):
-            steps = np.cumsum(self.weights(int(current)).reshape(len(CATEGORIES), _PER_CATEGORY), axis=1)
-            steps /= steps[:, -1:]
-            within = (share[rows, None] >= steps[category[rows]]).sum(axis=1)
-            product[rows] = category[rows] * _PER_CATEGORY + within
-        return product
-
-    def table(self, first_day: int, today: int) -> pa.Table:
-        """The products launched so far, as ``shop.products``.
+    def table(self, first_day: int, since: int | None, until: int) -> pa.Table:
+        """Products by launch, as ``shop.products``.
 
         Args:
             first_day: Day number of the world's start.
-            today: Day number of the last day to show.
+            since: Day number of the first day; None for the beginning of time.
+            until: Day number of the day after the last one.
         """
         launched = first_day + 7 * self.launch_week
-        rows = np.flatnonzero(launched <= today)
+        rows = np.flatnonzero((launched < until) & (True if since is None else launched >= since))
         names = [name.strip() for category in CATEGORIES for name in _NAMES[category].split(",")]
         return tables.build(
             BY_NAME["shop.products"],
@@ -151,6 +136,52 @@ class Assortment:
                 "launched_on": tables.dates(launched[rows]),
             },
         )
+
+
+@dataclass(frozen=True)
+class Picker:
+    """Products by popularity within week and category, by the alias method (Walker 1977).
+
+    Args:
+        threshold: (weeks x 5 x 12,) share of a product's slot that is its own.
+        alias: (weeks x 5 x 12,) the product, within its category, that has the rest.
+    """
+
+    threshold: Floats
+    alias: Ints
+
+    def pick(self, week: Ints, category: Ints, share: Floats) -> Ints:
+        """Products by popularity.
+
+        Args:
+            week: (n,) weeks since the world's start.
+            category: (n,) indices into CATEGORIES.
+            share: (n,) uniform random numbers.
+
+        Returns:
+            (n,) product indices.
+        """
+        place = share * _PER_CATEGORY
+        slot = place.astype(np.int64)
+        entry = (week * len(CATEGORIES) + category) * _PER_CATEGORY + slot
+        own = place - slot < self.threshold[entry]
+        return category * _PER_CATEGORY + np.where(own, slot, self.alias[entry])
+
+
+def _alias_tables(shares: Floats) -> tuple[Floats, Ints]:
+    """Thresholds and aliases of r distributions over m values, each row of (r, m) shares by itself; flattened."""
+    rows, values = np.arange(len(shares)), shares.shape[1]
+    left = shares * values
+    threshold, alias = np.ones(shares.shape), np.tile(np.arange(values), (len(shares), 1))
+    done = np.zeros(shares.shape, dtype=bool)
+    for _ in range(values):
+        smallest = np.argmin(np.where(done, np.inf, left), axis=1)
+        largest = np.argmax(np.where(done, -np.inf, left), axis=1)
+        done[rows, smallest] = True
+        threshold[rows, smallest] = left[rows, smallest]
+        alias[rows, smallest] = largest
+        left[rows, largest] -= 1 - left[rows, smallest]
+    return threshold.ravel(), alias.ravel()
 
 
 def make_assortment(draws: Draws) -> Assortment:
@@ -167,10 +198,12 @@ def make_assortment(draws: Draws) -> Assortment:
     shuffled = np.argsort(draws.uniform("product roles", product))
     trending = shuffled[:_TRENDING]
     later = shuffled[_TRENDING : _TRENDING + _LAUNCHED_LATER]
+    pair = np.arange(_PAIRS)
     paired = shuffled[_TRENDING + _LAUNCHED_LATER :][: 2 * _PAIRS]
 
     trend_factor = np.ones(len(product))
-    size = 1.8 + 2.2 * draws.uniform("trend size", trending)
+    # Even on the logarithm, from what nobody can see to what nobody can miss, in every world; likewise for the pairs.
+    size = np.exp(0.08 + 1.3 * (np.arange(_TRENDING) + draws.uniform("trend size", trending)) / _TRENDING)
     trend_factor[trending] = np.where(np.arange(_TRENDING) % 2 == 0, size, 1 / size)
     trend_week = np.zeros(len(product), dtype=np.int64)
     trend_week[trending] = 15 + (60 * draws.uniform("trend week", trending)).astype(np.int64)
@@ -188,19 +221,25 @@ def make_assortment(draws: Draws) -> Assortment:
         trend_factor=trend_factor,
         pair_first=paired[:_PAIRS],
         pair_second=paired[_PAIRS:],
-        pair_strength=0.10 + 0.35 * draws.uniform("pair strength", np.arange(_PAIRS)),
+        pair_strength=0.002 * np.exp(5.0 * (pair + draws.uniform("pair strength", pair)) / _PAIRS),
     )
 
 
-def pick_category(taste: Floats, share: Floats) -> Ints:
+CATEGORY_STEPS = np.cumsum(CATEGORY_SHARES)[:-1]
+"""Where one category ends and the next begins, in the average taste."""
+
+
+def pick_category(steps: Floats, share: Floats) -> Ints:
     """Categories by the buyer's taste.
 
     Args:
-        taste: (n, 5) shares of the categories, each row adding up to 1.
+        steps: (n, 4) cumulated shares of the categories but the last.
         share: (n,) uniform random numbers.
 
     Returns:
         (n,) indices into CATEGORIES.
     """
-    steps: Flags = share[:, None] >= np.cumsum(taste, axis=1)[:, :-1]
-    return steps.sum(axis=1)
+    category = np.zeros(len(share), dtype=np.int64)
+    for step in range(len(CATEGORIES) - 1):
+        category += share >= steps[:, step]
+    return category

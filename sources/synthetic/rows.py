@@ -22,8 +22,8 @@ class Rows:
         """Number of rows."""
         return len(getattr(self, fields(self)[0].name))
 
-    def take(self, rows: NDArray[Any]) -> Self:
-        """The rows at the positions, or where the flags are set."""
+    def take(self, rows: NDArray[Any] | slice) -> Self:
+        """The rows at the positions, where the flags are set, or of the slice."""
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod

@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from sources.contracts import BY_NAME
 from sources.synthetic import tables
-from sources.synthetic.baskets import Lines, Orders
+from sources.synthetic.baskets import ID_PREFIXES, Lines, Orders, Shop
 from sources.synthetic.customers import Customers
-from sources.synthetic.products import Assortment
 from sources.synthetic.randomness import Draws, Flags, Floats, Ints
 from sources.synthetic.rows import Rows
 from sources.synthetic.seasons import DAY, NEVER, time_of_day
+from sources.synthetic.window import Window
 
 TOPICS = ("defective product", "late delivery", "wrong item", "billing", "product question", "account")
 DEFECT, LATE, WRONG, BILLING, QUESTION, ACCOUNT = range(6)
@@ -30,8 +30,8 @@ _BASE_SEVERITY = np.array([0.62, 0.52, 0.56, 0.40, 0.20, 0.24])
 _ABOUT_PRODUCT = np.array([True, False, True, False, True, False])
 _RESPONSE_MINUTES = np.array([620.0, 270.0, 85.0, 25.0])
 _RESOLUTION_HOURS = np.array([44.0, 30.0, 15.0, 6.0])
-_SEVERE = 0.56
-_SLOW_HOURS = 60
+_SEVERE = 0.50
+_SLOW_HOURS = 36
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,6 @@ def raise_tickets(draws: Draws, customers: Customers, orders: Orders, lines: Lin
     order, topic, product = _occasions(draws, customers, orders, lines)
     customer = orders.customer[order]
     key = orders.key[order]
-    anomalous = customers.is_anomalous[customer]
 
     severity = np.clip(_BASE_SEVERITY[topic] + 0.20 * draws.normal("severity", key), 0.0, 1.0)
     pressing = severity + 0.25 * draws.normal("priority", key)
@@ -108,7 +107,7 @@ def raise_tickets(draws: Draws, customers: Customers, orders: Orders, lines: Lin
     upset = 1 / (1 + np.exp(-(severity - 0.53) / 0.06))
     calm = draws.uniform("calm", key) < 0.25
     center = np.where(calm, 0.25, 0.55 - 1.25 * upset) + 0.15 * customers.mood[customer]
-    center = center - np.where(anomalous, 0.9, 0.0)
+    center = center - customers.grievance[customer]
     sentiment = np.tanh(center + 0.27 * draws.normal("sentiment", key))
 
     rated = (draws.uniform("rated", key) < 0.45) & ~unresolved
@@ -141,23 +140,26 @@ def _occasions(draws: Draws, customers: Customers, orders: Orders, lines: Lines)
 
     key = orders.key
     customer = np.maximum(orders.customer, 0)
-    complains = customers.is_anomalous[customer] & (draws.uniform("complains", key) < 0.5)
+    complaining, asking, mistaken = draws.three("trouble", key)
+    delayed, reporting, _ = draws.three("mishap", key)
+    complains = (customers.grievance[customer] > 0) & (complaining < 0.55)
     topic = np.full(len(orders), -1)
-    topic[complains] = draws.pick("complaint", key[complains], [0, 45, 25, 30, 0, 0])
-    asks = draws.uniform("asks", key) < 0.042
+    # Topics are those of other customers: only the mood is to give these away.
+    topic[complains] = draws.pick("complaint", key[complains], [0, 38, 10, 18, 24, 10])
+    asks = asking < 0.042
     topic[asks] = draws.pick("asks what", key[asks], [0, 0, 0, 30, 50, 20])
-    topic[draws.uniform("wrong item", key) < 0.007] = WRONG
-    topic[orders.online & (draws.uniform("late", key) < 0.045)] = LATE
-    topic[defective & (draws.uniform("reports defect", key) < 0.6)] = DEFECT
+    topic[mistaken < 0.007] = WRONG
+    topic[orders.online & (delayed < 0.045)] = LATE
+    topic[defective & (reporting < 0.6)] = DEFECT
     position = np.flatnonzero((topic >= 0) & (orders.customer >= 0))
     return position, topic[position], product[position]
 
 
-def tickets_table(
-    assortment: Assortment, customers: Customers, orders: Orders, tickets: Tickets, until: int
-) -> pa.Table:
-    """The tickets opened before `until` (seconds since 1970-01-01) as ``helpdesk.tickets``, as known by then."""
-    tickets = tickets.take(tickets.opened_at < until)
+def tickets_table(shop: Shop, orders: Orders, tickets: Tickets, window: Window) -> pa.Table:
+    """The tickets that a window shows as ``helpdesk.tickets``."""
+    until = window.known
+    shown = window.shows(tickets.opened_at, tickets.first_response_at, tickets.resolved_at)
+    tickets = tickets.take(shown)
     of_order = orders.take(tickets.order)
     responded = tickets.first_response_at < until
     resolved = tickets.resolved_at < until
@@ -165,9 +167,9 @@ def tickets_table(
     return tables.build(
         BY_NAME["helpdesk.tickets"],
         {
-            "ticket_id": tables.joined([pa.scalar("T"), of_order.ids()], ""),
-            "customer_id": tables.chosen(customers.ids, of_order.customer),
-            "product_id": tables.chosen(assortment.ids, tickets.product, missing=tickets.product < 0),
+            "ticket_id": tables.identifiers(([f"T{kind}" for kind in ID_PREFIXES], of_order.kind), *of_order.numbers()),
+            "customer_id": tables.chosen(shop.customers.ids, of_order.customer),
+            "product_id": tables.chosen(shop.assortment.ids, tickets.product, missing=tickets.product < 0),
             "opened_at": tables.timestamps(tickets.opened_at),
             "first_response_at": tables.timestamps(tickets.first_response_at, known_until=until),
             "resolved_at": tables.timestamps(tickets.resolved_at, known_until=until),

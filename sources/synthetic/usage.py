@@ -12,9 +12,11 @@ import pyarrow as pa
 
 from sources.contracts import BY_NAME
 from sources.synthetic import tables
-from sources.synthetic.customers import BANKING, ECOMMERCE, TELECOM, Customers
-from sources.synthetic.randomness import Draws, Ints, Keys
+from sources.synthetic.baskets import Shop
+from sources.synthetic.customers import BANKING, ECOMMERCE, TELECOM
+from sources.synthetic.randomness import Ints, Keys
 from sources.synthetic.seasons import DAY
+from sources.synthetic.window import Window
 
 _DECLINE_DAYS = 70
 _LOWEST = 0.12
@@ -46,62 +48,37 @@ _KINDS = (
 )
 
 
-def activity_table(draws: Draws, customers: Customers, left_at: Ints, first_day: int, until: int) -> pa.Table:
-    """All account activity before `until` as ``usage.activity``.
+def activity_table(shop: Shop, left_at: Ints, window: Window) -> pa.Table:
+    """All account activity in a window as ``usage.activity``.
 
     Args:
-        draws: Random numbers.
-        customers: n customers.
-        left_at: (n,) when they leave, in seconds since 1970-01-01.
-        first_day: Day number of the world's start.
-        until: Seconds since 1970-01-01.
+        shop: The customers and the calendar.
+        left_at: (n,) when the customers leave, in seconds since 1970-01-01.
+        window: The window.
 
     Returns:
         Rows by kind, customer and week.
     """
-    weeks = -(-(until // DAY - first_day) // 7)
-    holders = np.flatnonzero(customers.industry != ECOMMERCE)
-    holder, week = np.divmod(np.arange(len(holders) * weeks), weeks)
-    holder = holders[holder]
-    key = draws.bits("account week", holder, week)
-    parts = [
-        _rows_of(
-            draws,
-            number,
-            customers,
-            left_at=left_at,
-            first_day=first_day,
-            until=until,
-            holder=holder,
-            week=week,
-            key=key,
-        )
-        for number in range(len(_KINDS))
-    ]
+    first, last = (int(shop.seasons.week(np.array([moment]))[0]) for moment in (window.since, window.until - 1))
+    holders = np.flatnonzero(shop.customers.industry != ECOMMERCE)
+    holder, week = np.divmod(np.arange(len(holders) * (last + 1 - first)), last + 1 - first)
+    holder, week = holders[holder], week + first
+    key = shop.draws.bits("account week", holder, week)
+    parts = [_rows_of(shop, number, left_at, window, (holder, week, key)) for number in range(len(_KINDS))]
     return pa.concat_tables(parts)
 
 
-def _rows_of(
-    draws: Draws,
-    number: int,
-    customers: Customers,
-    *,
-    left_at: Ints,
-    first_day: int,
-    until: int,
-    holder: Ints,
-    week: Ints,
-    key: Keys,
-) -> pa.Table:
-    """The rows of one kind, out of all weeks of the account holders."""
-    kind = _KINDS[number]
+def _rows_of(shop: Shop, number: int, left_at: Ints, window: Window, weeks: tuple[Ints, Ints, Keys]) -> pa.Table:
+    """The rows of one kind, out of all weeks (holder, week and key) of the account holders."""
+    holder, week, key = weeks
+    kind, draws, customers = _KINDS[number], shop.draws, shop.customers
     mine = customers.industry[holder] == kind.industry
     holder, week, key = holder[mine], week[mine], key[mine]
-    day = first_day + 7 * week + (7 * draws.uniform("activity day", key, number)).astype(np.int64)
+    day = shop.seasons.first_day + 7 * week + (7 * draws.uniform("activity day", key, number)).astype(np.int64)
     at = day * DAY
     use = np.clip((customers.closes[holder] - at) / (_DECLINE_DAYS * DAY), _LOWEST, 1.0)
     chance = kind.chance_when_leaving + (kind.chance - kind.chance_when_leaving) * use
-    there = (at >= customers.signed_up[holder]) & (at <= left_at[holder]) & (at < until)
+    there = (at >= customers.signed_up[holder]) & (at <= left_at[holder]) & window.born(at)
     rows = there & (draws.uniform("active", key, number) < chance)
     holder, week, key, day, use = holder[rows], week[rows], key[rows], day[rows], use[rows]
 

@@ -1,332 +1,30 @@
-"""Visits to the site and what happens in them, and the e-mail events of campaigns.
+"""What was done on the site and with campaign e-mails, as the raw tables ``web.sessions`` and ``web.events``.
 
-The visits that convert are exactly the online orders; all others only look, or leave a cart behind. Orders and
-contacts are given: this module adds nothing to them.
+Visits and contacts are given: this module adds nothing to them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from sources.contracts import BY_NAME
 from sources.synthetic import tables
-from sources.synthetic.baskets import Lines, Orders, visit_lead
-from sources.synthetic.customers import Customers
+from sources.synthetic.baskets import Orders, Shop
 from sources.synthetic.marketing import Contacts
-from sources.synthetic.orders import arrivals
-from sources.synthetic.products import CATEGORY_SHARES, Assortment, pick_category
-from sources.synthetic.randomness import Draws, Ints, Keys
-from sources.synthetic.rows import Rows
-from sources.synthetic.seasons import DAY, Seasons, time_of_day
-
-DEVICES = ("desktop", "mobile", "tablet")
-PAGE_VIEW, PRODUCT_VIEW, ADD_TO_CART, PURCHASE, REVIEW = range(5)
-_EVENT_TYPES = ("page_view", "product_view", "add_to_cart", "purchase", "review")
-_VISIT_PREFIXES = ("S", "R", "B", "A")
-_CONVERTING, _REVIEWING, _BROWSING, _ANONYMOUS = range(4)
-
-_VISITS_PER_ORDER = 1.35
-_ANONYMOUS_PER_CUSTOMER_DAY = 0.0085
-_SHORT_INTEREST_DAYS = 30
-_INTEREST_AFTER_LEAVING = 0.10
-_MOST_VISITS_A_WEEK = 6
-_REVIEW_SHARE = 0.09
+from sources.synthetic.randomness import Ints
+from sources.synthetic.visits import DEVICES, EVENT_TYPES, VISIT_PREFIXES, Events, Visits
+from sources.synthetic.window import Window
 
 
-@dataclass(frozen=True)
-class Visits(Rows):
-    """n visits.
-
-    Args:
-        kind: (n,) what made the visit; with the three numbers, its identity.
-        first: (n,) first number of the identifier.
-        second: (n,) second number.
-        third: (n,) third number.
-        key: (n,) random key.
-        customer: (n,) customer index, -1 if unknown.
-        started_at: (n,) seconds since 1970-01-01.
-        device: (n,) index into DEVICES.
-        pages: (n,) pages seen.
-        seconds: (n,) length of the visit.
-        cart: (n,) cents put in the cart.
-        order: (n,) position of the order, -1 for none.
-    """
-
-    kind: Ints
-    first: Ints
-    second: Ints
-    third: Ints
-    key: Keys
-    customer: Ints
-    started_at: Ints
-    device: Ints
-    pages: Ints
-    seconds: Ints
-    cart: Ints
-    order: Ints
-
-    def ids(self) -> pa.Array:
-        """(n,) identifiers."""
-        numbers = tables.identifiers("", (self.first, 8), (self.second, 4), (self.third, 1))
-        return tables.joined([tables.chosen(_VISIT_PREFIXES, self.kind), numbers], "")
-
-
-@dataclass(frozen=True)
-class Events(Rows):
-    """m events of visits.
-
-    Args:
-        visit: (m,) position of the visit.
-        slot: (m,) number of the event within its visit.
-        type: (m,) index into the event types.
-        at: (m,) seconds since 1970-01-01.
-        product: (m,) product index, -1 for none.
-    """
-
-    visit: Ints
-    slot: Ints
-    type: Ints
-    at: Ints
-    product: Ints
-
-    def moved(self, by: int) -> Events:
-        """The same events with visit positions shifted, for putting parts together."""
-        return replace(self, visit=self.visit + by)
-
-
-def _device(draws: Draws, customer: Ints, key: Keys) -> Ints:
-    """Most visits of a customer are made with the same device; strangers come with any."""
-    weights = [36, 56, 8]
-    usual = draws.pick("usual device", np.maximum(customer, 0), weights)
-    other = draws.pick("device", key, weights)
-    return np.where((customer >= 0) & (draws.uniform("device changes", key) < 0.8), usual, other)
-
-
-def converting_visits(draws: Draws, orders: Orders, lines: Lines) -> tuple[Visits, Events]:
-    """One visit for every online order, ending a little after it.
-
-    Args:
-        draws: Random numbers.
-        orders: The orders.
-        lines: Their lines, by order and ordinal.
-
-    Returns:
-        Visits in the order of the online orders, and their events.
-    """
-    position = np.flatnonzero(orders.online)
-    online = orders.take(position)
-    lead = visit_lead(draws, online.key)
-    after = 20 + (100 * draws.uniform("after purchase", online.key)).astype(np.int64)
-    count = np.bincount(lines.order, minlength=len(orders))[position]
-    views = count + draws.poisson("other pages", online.key, 3.0, 12)
-    visits = Visits(
-        kind=np.full(len(online), _CONVERTING),
-        first=online.entity + 1,
-        second=online.ordinal + 1,
-        third=online.kind,
-        key=online.key,
-        customer=online.customer,
-        started_at=online.sold_at - lead,
-        device=_device(draws, online.customer, online.key),
-        pages=1 + views,
-        seconds=lead + after,
-        cart=lines.order_values(len(orders))[position],
-        order=position,
-    )
-    # Every line is looked at and put into the cart, one after the other, in the time before the order.
-    visit_of = np.full(len(orders), -1)
-    visit_of[position] = np.arange(len(position))
-    bought = lines.take(visit_of[lines.order] >= 0)
-    visit = visit_of[bought.order]
-    turn = np.arange(len(visit)) - np.searchsorted(visit, visit)
-    steps = 2 * count[visit] + 1
-    start, length = visits.started_at, lead
-    every = np.arange(len(visits))
-    none = np.full(len(visits), -1)
-    events = [
-        Events(every, np.zeros_like(every), np.full(len(every), PAGE_VIEW), start, none),
-        Events(
-            visit,
-            1 + 2 * turn,
-            np.full(len(visit), PRODUCT_VIEW),
-            start[visit] + length[visit] * (1 + 2 * turn) // (steps + 1),
-            bought.product,
-        ),
-        Events(
-            visit,
-            2 + 2 * turn,
-            np.full(len(visit), ADD_TO_CART),
-            start[visit] + length[visit] * (2 + 2 * turn) // (steps + 1),
-            bought.product,
-        ),
-        Events(every, 2 * count + 1, np.full(len(every), PURCHASE), online.sold_at, none),
-    ]
-    return visits, Events.concat(events)
-
-
-def reviewing_visits(draws: Draws, orders: Orders, lines: Lines) -> tuple[Visits, Events]:
-    """Visits in which customers review the first product of an online order, some days after it."""
-    writes = orders.online & (orders.customer >= 0) & (draws.uniform("reviews", orders.key) < _REVIEW_SHARE)
-    reviewed = orders.take(writes)
-    first = lines.take(lines.ordinal == 0)
-    product_of = np.zeros(len(orders), dtype=np.int64)
-    product_of[first.order] = first.product
-    product = product_of[writes]
-    day = (
-        reviewed.sold_at // DAY + 3 + np.minimum(5 * draws.exponential("review day", reviewed.key), 30).astype(np.int64)
-    )
-    length = 60 + (240 * draws.uniform("review length", reviewed.key)).astype(np.int64)
-    every, one = np.arange(len(reviewed)), np.ones(len(reviewed), dtype=np.int64)
-    started_at = day * DAY + time_of_day(draws.uniform("review hour", reviewed.key))
-    visits = Visits(
-        kind=_REVIEWING * one,
-        first=reviewed.entity + 1,
-        second=reviewed.ordinal + 1,
-        third=reviewed.kind,
-        key=draws.bits("review visit", reviewed.key),
-        customer=reviewed.customer,
-        started_at=started_at,
-        device=_device(draws, reviewed.customer, reviewed.key),
-        pages=2 * one,
-        seconds=length,
-        cart=0 * one,
-        order=-one,
-    )
-    events = [
-        Events(every, 0 * one, PAGE_VIEW * one, started_at, -one),
-        Events(every, one, REVIEW * one, started_at + length // 2, product),
-    ]
-    return visits, Events.concat(events)
-
-
-def looking_visits(
-    draws: Draws,
-    seasons: Seasons,
-    assortment: Assortment,
-    customers: Customers,
-    *,
-    left_at: Ints,
-    shop_size: int,
-    until: int,
-) -> tuple[Visits, Events]:
-    """Visits of customers and of strangers that end without an order.
-
-    Args:
-        draws: Random numbers.
-        seasons: The calendar, covering a week more than the world.
-        assortment: The products.
-        customers: n customers.
-        left_at: (n,) when they leave, in seconds since 1970-01-01; they still look in now and then.
-        shop_size: Customers after two years, for the number of strangers.
-        until: Seconds since 1970-01-01; later visits are left out.
-
-    Returns:
-        Visits and their events.
-    """
-    known = _visits_of_customers(draws, seasons, customers, left_at, until)
-    number, at = arrivals(draws, "stranger", seasons, _ANONYMOUS_PER_CUSTOMER_DAY * shop_size, until)
-    zero = np.zeros(len(number), dtype=np.int64)
-    unknown = (zero + _ANONYMOUS, number, zero, zero, draws.bits("stranger visit", number), zero - 1, at)
-    kind, first, second, third, key, customer, started_at = (
-        np.concatenate(pair) for pair in zip(known, unknown, strict=True)
-    )
-
-    depth = np.where(customer >= 0, draws.pick("depth", key, [28, 50, 22]), draws.pick("depth", key, [48, 43, 9]))
-    taste = np.where(customer[:, None] >= 0, customers.taste[np.maximum(customer, 0)], CATEGORY_SHARES)
-    week = (started_at // DAY - seasons.first_day) // 7
-    seen = [
-        assortment.pick(
-            week,
-            pick_category(taste, draws.uniform("looked category", key, turn)),
-            draws.uniform("looked product", key, turn),
-        )
-        for turn in range(2)
-    ]
-    second_look = (depth >= 1) & (draws.uniform("second look", key) < 0.55)
-    reads_on = draws.uniform("reads on", key) < 0.35
-    pages = (
-        1 + (depth >= 1) + second_look + reads_on + np.where(depth >= 1, draws.poisson("more pages", key, 1.6, 8), 0)
-    )
-    seconds = (np.array([14, 150, 330])[depth] * np.exp(0.7 * draws.normal("visit length", key))).astype(np.int64) + 3
-    visits = Visits(
-        kind=kind,
-        first=first,
-        second=second,
-        third=third,
-        key=key,
-        customer=customer,
-        started_at=started_at,
-        device=_device(draws, customer, key),
-        pages=pages,
-        seconds=seconds,
-        cart=np.where(depth == 2, assortment.price[seen[0]], 0),
-        order=np.full(len(key), -1),
-    )
-    nothing = np.full(len(key), -1)
-    plan = (
-        (PAGE_VIEW, 0.0, np.ones(len(key), dtype=bool), nothing),
-        (PRODUCT_VIEW, 0.2, depth >= 1, seen[0]),
-        (PRODUCT_VIEW, 0.45, second_look, seen[1]),
-        (ADD_TO_CART, 0.65, depth == 2, seen[0]),
-        (PAGE_VIEW, 0.85, reads_on, nothing),
-    )
-    events = []
-    for slot, (event, share, happens, product) in enumerate(plan):
-        visit = np.flatnonzero(happens)
-        at = started_at[visit] + (share * seconds[visit]).astype(np.int64)
-        events.append(Events(visit, np.full(len(visit), slot), np.full(len(visit), event), at, product[visit]))
-    return visits, Events.concat(events)
-
-
-def _visits_of_customers(
-    draws: Draws, seasons: Seasons, customers: Customers, left_at: Ints, until: int
-) -> tuple[NDArray[Any], ...]:
-    """Kind, three numbers, key, customer and start of the visits of customers, week by week."""
-    weeks = -(-(until // DAY - seasons.first_day) // 7)
-    customer, week = np.divmod(np.arange(len(customers) * weeks), weeks)
-    starts = seasons.first_day + 7 * week
-    # Those who never order lose interest soon after signing up.
-    interest_ends = np.where(
-        np.isfinite(customers.first_wait), left_at, customers.signed_up + _SHORT_INTEREST_DAYS * DAY
-    )
-    interest = np.where(starts * DAY <= interest_ends[customer], 1.0, _INTEREST_AFTER_LEAVING)
-    opened = seasons.at_start_of(starts)
-    length = seasons.at_start_of(starts + 7) - opened
-    mean = _VISITS_PER_ORDER * interest * customers.order_rate[customer] * length
-    there = starts * DAY + 7 * DAY > customers.signed_up[customer]
-    customer, week, opened, length, mean = (column[there] for column in (customer, week, opened, length, mean))
-    key = draws.bits("customer week", customer, week)
-    count = draws.poisson("visits", key, mean, _MOST_VISITS_A_WEEK)
-
-    row = np.repeat(np.arange(len(key)), count)
-    turn = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    at = seasons.seconds(opened[row] + length[row] * draws.uniform("visit at", key[row], turn))
-    happened = (at < until) & (at >= customers.signed_up[customer[row]])
-    row, turn, at = row[happened], turn[happened], at[happened]
-    return (
-        np.full(len(row), _BROWSING),
-        customer[row] + 1,
-        week[row],
-        turn,
-        draws.bits("visit", key[row], turn),
-        customer[row],
-        at,
-    )
-
-
-def sessions_table(customers: Customers, orders: Orders, visits: Visits, until: int) -> pa.Table:
-    """The visits that began before `until` (seconds since 1970-01-01) as ``web.sessions``."""
-    visits = visits.take(visits.started_at < until)
+def sessions_table(shop: Shop, orders: Orders, visits: Visits, window: Window) -> pa.Table:
+    """The visits that began in a window, as ``web.sessions``."""
+    visits = visits.take(window.born(visits.started_at))
     return tables.build(
         BY_NAME["web.sessions"],
         {
             "session_id": visits.ids(),
-            "customer_id": tables.chosen(customers.ids, visits.customer, missing=visits.customer < 0),
+            "customer_id": tables.chosen(shop.customers.ids, visits.customer, missing=visits.customer < 0),
             "started_at": tables.timestamps(visits.started_at),
             "device_type": tables.chosen(DEVICES, visits.device),
             "pages_visited": pa.array(visits.pages),
@@ -337,36 +35,34 @@ def sessions_table(customers: Customers, orders: Orders, visits: Visits, until: 
     )
 
 
-def events_table(
-    assortment: Assortment, customers: Customers, visits: Visits, events: Events, contacts: Contacts, *, until: int
-) -> pa.Table:
-    """The events of visits and of campaign e-mails before `until` (seconds since 1970-01-01), as ``web.events``."""
-    events = events.take(events.at < until)
-    of_visit = visits.take(events.visit)
-    session_ids = of_visit.ids()
+def events_table(shop: Shop, visits: Visits, events: Events, contacts: Contacts, window: Window) -> pa.Table:
+    """The events of visits and of campaign e-mails in a window, as ``web.events``."""
+    events = events.take(window.born(events.at))
+    kind, customer = visits.kind[events.visit], visits.customer[events.visit]
+    numbers = [(number[events.visit], width) for number, width in visits.numbers()]
     on_site = tables.build(
         BY_NAME["web.events"],
         {
-            "event_id": tables.joined([session_ids, tables.identifiers("", (events.slot, 2))], "-"),
-            "session_id": session_ids,
-            "customer_id": tables.chosen(customers.ids, of_visit.customer, missing=of_visit.customer < 0),
-            "event_type": tables.chosen(_EVENT_TYPES, events.type),
+            "event_id": tables.identifiers((VISIT_PREFIXES, kind), *numbers, (events.slot, 2)),
+            "session_id": tables.identifiers((VISIT_PREFIXES, kind), *numbers),
+            "customer_id": tables.chosen(shop.customers.ids, customer, missing=customer < 0),
+            "event_type": tables.chosen(EVENT_TYPES, events.type),
             "occurred_at": tables.timestamps(events.at),
-            "product_id": tables.chosen(assortment.ids, events.product, missing=events.product < 0),
+            "product_id": tables.chosen(shop.assortment.ids, events.product, missing=events.product < 0),
             "campaign_id": pa.nulls(len(events), pa.string()),
         },
     )
     return pa.concat_tables(
         [
             on_site,
-            _mail_events(customers, contacts, "email_open", contacts.opened_at, until),
-            _mail_events(customers, contacts, "email_click", contacts.clicked_at, until),
+            _mail_events(shop, contacts, "email_open", contacts.opened_at, window),
+            _mail_events(shop, contacts, "email_click", contacts.clicked_at, window),
         ]
     )
 
 
-def _mail_events(customers: Customers, contacts: Contacts, event: str, at: Ints, until: int) -> pa.Table:
-    happened = at < until
+def _mail_events(shop: Shop, contacts: Contacts, event: str, at: Ints, window: Window) -> pa.Table:
+    happened = window.born(at)
     contacts, at = contacts.take(happened), at[happened]
     nothing = pa.nulls(len(at), pa.string())
     return tables.build(
@@ -374,7 +70,7 @@ def _mail_events(customers: Customers, contacts: Contacts, event: str, at: Ints,
         {
             "event_id": tables.joined([contacts.ids(), pa.scalar(event)], "-"),
             "session_id": nothing,
-            "customer_id": tables.chosen(customers.ids, contacts.customer),
+            "customer_id": tables.chosen(shop.customers.ids, contacts.customer),
             "event_type": tables.chosen((event,), np.zeros(len(at), dtype=np.int64)),
             "occurred_at": tables.timestamps(at),
             "product_id": nothing,

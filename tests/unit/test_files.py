@@ -528,7 +528,9 @@ def test_numbers_are_read(reader: Reader, written: str, expected: str):
     assert rows(reader.one(path), "amount") == [(Decimal(expected),)]
 
 
-@pytest.mark.parametrize("written", ["abc", '"1,23,4"', "1.2.3", "NaN", "inf", "--1", "1 00", "1e30", "0x10", "(-5)", "5%"])
+@pytest.mark.parametrize(
+    "written", ["abc", '"1,23,4"', "1.2.3", "NaN", "inf", "--1", "1 00", "1e30", "0x10", "(-5)", "5%"]
+)
 def test_other_numbers_are_bad_rows(reader: Reader, written: str):
     delivery = reader.one(reader.write("x.csv", f"customer_id,date,amount\n1,2024-01-05,{written}\n1,2024-01-05,1\n"))
     assert (delivery.rows, delivery.quarantined) == (2, 1)

@@ -19,9 +19,11 @@ from scipy import stats
 from sources.contracts import BY_NAME, CONTRACTS, Contract, Kind
 from sources.delivery import Request, Source, SourceError
 from sources.synthetic import SyntheticSource
+from sources.synthetic.effects import ALL
 from sources.synthetic.randomness import Draws
 from sources.synthetic.seasons import DAY, Seasons, day_number
-from sources.synthetic.world import World
+from sources.synthetic.truth import planted
+from sources.synthetic.world import Simulation, World
 
 STARTS_ON = date(2024, 1, 1)
 AS_OF = date(2025, 6, 30)
@@ -32,12 +34,15 @@ CREATED = {"shop.customers": "signed_up_at", "shop.products": "launched_on", "ma
 TIMES = (Kind.TIMESTAMP, Kind.DATE)
 
 
+def world_of(seed: int, customers: int, starts_on: date, as_of: date) -> World:
+    return Simulation(seed, customers, starts_on, as_of).whole()
+
+
 def frames_of(world: World) -> dict[str, pd.DataFrame]:
     """All raw tables, by name, sorted by key, with exact Arrow types."""
     frames = {}
     for contract in DELIVERED:
         table = world.table(contract.name)
-        assert table is not None
         frame = table.to_pandas(types_mapper=pd.ArrowDtype)
         frames[contract.name] = frame.sort_values(contract.key, ignore_index=True)
     return frames
@@ -89,7 +94,7 @@ def assert_same_world(left: dict[str, pd.DataFrame], right: dict[str, pd.DataFra
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return World(SEED, CUSTOMERS, STARTS_ON, AS_OF)
+    return world_of(SEED, CUSTOMERS, STARTS_ON, AS_OF)
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +103,17 @@ def frames(world: World) -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def con(world: World) -> duckdb.DuckDBPyConnection:
+def truth() -> dict[str, pd.DataFrame]:
+    return planted(Simulation(SEED, CUSTOMERS, STARTS_ON, AS_OF))
+
+
+@pytest.fixture(scope="module")
+def con(world: World, truth: dict[str, pd.DataFrame]) -> duckdb.DuckDBPyConnection:
     """The raw tables in DuckDB, named source_table, and the truth tables, named truth_table."""
     connection = duckdb.connect()
     for contract in DELIVERED:
         connection.register(f"{contract.source}_{contract.table}", world.table(contract.name))
-    for name, frame in world.truth().items():
+    for name, frame in truth.items():
         connection.register(f"truth_{name}", frame)
     return connection
 
@@ -133,7 +143,7 @@ def test_the_cut_knows_every_column_that_is_filled_later():
 
 @pytest.mark.parametrize("day", [date(2024, 1, 1), date(2024, 11, 17), date(2025, 6, 29)])
 def test_a_world_cut_at_an_earlier_day_is_the_world_of_that_day(frames, day):
-    assert_same_world(cut(frames, day), frames_of(World(SEED, CUSTOMERS, STARTS_ON, day)))
+    assert_same_world(cut(frames, day), frames_of(world_of(SEED, CUSTOMERS, STARTS_ON, day)))
 
 
 @settings(max_examples=8, deadline=None)
@@ -146,8 +156,8 @@ def test_a_world_cut_at_an_earlier_day_is_the_world_of_that_day(frames, day):
 )
 def test_prefix_stability_holds_for_any_seed_size_and_dates(seed, customers, starts_on, first, more):
     early, late = starts_on + timedelta(days=first), starts_on + timedelta(days=first + more)
-    cut_world = cut(frames_of(World(seed, customers, starts_on, late)), early)
-    assert_same_world(cut_world, frames_of(World(seed, customers, starts_on, early)))
+    cut_world = cut(frames_of(world_of(seed, customers, starts_on, late)), early)
+    assert_same_world(cut_world, frames_of(world_of(seed, customers, starts_on, early)))
 
 
 def test_the_cut_does_change_something_so_the_law_is_not_empty(frames):
@@ -162,17 +172,17 @@ def test_the_cut_does_change_something_so_the_law_is_not_empty(frames):
     assert changed == {"shop.sales", "helpdesk.tickets", "marketing.contacts"}
 
 
-def test_truth_shows_only_departures_that_have_come_to_pass(world):
+def test_truth_shows_only_departures_that_have_come_to_pass(truth):
     early = date(2024, 9, 1)
-    late, then = world.truth()["customers"], World(SEED, CUSTOMERS, STARTS_ON, early).truth()["customers"]
+    late, then = truth["customers"], planted(Simulation(SEED, CUSTOMERS, STARTS_ON, early))["customers"]
     expected = late["left_on"].where(late["left_on"] <= pd.Timestamp(early))[: len(then)]
     pd.testing.assert_series_equal(then["left_on"], expected)
     assert late["left_on"].notna().sum() > then["left_on"].notna().sum() > 0
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_seed_others(frames):
-    assert_same_world(frames, frames_of(World(SEED, CUSTOMERS, STARTS_ON, AS_OF)))
-    other = frames_of(World(SEED + 1, CUSTOMERS, STARTS_ON, AS_OF))
+    assert_same_world(frames, frames_of(world_of(SEED, CUSTOMERS, STARTS_ON, AS_OF)))
+    other = frames_of(world_of(SEED + 1, CUSTOMERS, STARTS_ON, AS_OF))
     assert len(other["shop.sales"]) != len(frames["shop.sales"])
 
 
@@ -202,7 +212,7 @@ def test_poisson_numbers_have_their_mean_and_variance(mean):
 
 
 def test_operational_time_and_calendar_are_each_others_inverse():
-    seasons = Seasons(STARTS_ON, AS_OF)
+    seasons = Seasons(Draws(SEED), STARTS_ON, AS_OF, ALL)
     end = float(seasons.at_start_of(day_number(AS_OF)))
     moment = np.sort(Draws(1).uniform("moments", np.arange(5_000))) * end
     seconds = seasons.seconds(moment)
@@ -442,95 +452,7 @@ def test_converted_orders_are_real_and_the_customers_own(con):
     assert wrong == 0
 
 
-def test_planted_effects_explain_the_extra_orders(con):
-    treated, expected, would = one(
-        con,
-        """
-        select count(*), sum(effect_probability), count(*) filter (would_order)
-        from truth_contact_effects join marketing_contacts using (contact_id)
-        where assigned_at < '2025-06-01'
-        """,
-    )
-    assert treated > 300
-    assert abs(would - expected) < 3.3 * np.sqrt(expected)
-
-
 # The shape of the business
-
-
-def test_saturday_is_busier_than_tuesday_and_december_than_september(con):
-    saturday, tuesday, december, september = one(
-        con,
-        """
-        with orders as (from shop_sales select distinct order_id, sold_at)
-        select
-            count(*) filter (isodow(sold_at) = 6), count(*) filter (isodow(sold_at) = 2),
-            count(*) filter (sold_at::date between '2024-12-01' and '2024-12-24'),
-            count(*) filter (sold_at::date between '2024-09-01' and '2024-09-24')
-        from orders
-        """,
-    )
-    assert saturday > 1.25 * tuesday
-    assert december > 1.25 * september
-
-
-def test_sentiment_is_a_skewed_mixture_and_not_uniform(con):
-    scores = con.execute("from helpdesk_tickets select sentiment_score").fetchnumpy()["sentiment_score"]
-    assert stats.kstest(scores, stats.uniform(-1, 2).cdf).pvalue < 1e-3
-    assert stats.skew(scores) < -0.2
-    assert 0.2 < (scores < -0.25).mean() < 0.4
-
-
-def test_bad_experiences_make_customers_leave(con):
-    bad, good = (
-        one(
-            con,
-            f"""
-            with orders as (
-                from (from shop_sales select distinct order_id, customer_id, sold_at where order_id like 'O%')
-                select *, lead(sold_at) over (partition by customer_id order by sold_at, order_id) as next_at
-            )
-            select avg((next_at is null)::int), count(*) from orders
-            where sold_at < '2025-01-01' and order_id {condition} (from truth_bad_experiences select order_id)
-            """,
-        )
-        for condition in ("in", "not in")
-    )
-    assert bad[1] >= 10
-    assert bad[0] > good[0] + 0.1
-
-
-def test_anomalous_customers_write_more_and_worse_tickets(con):
-    query = """
-        select
-            count(*) * 1.0 / (from shop_sales select count(distinct order_id) where {who}),
-            avg((sentiment_score < -0.25)::int)
-        from helpdesk_tickets where {who}
-    """
-    anomalous = one(con, query.format(who="customer_id in (from truth_anomalous_customers)"))
-    others = one(con, query.format(who="customer_id not in (from truth_anomalous_customers)"))
-    assert anomalous[0] > 2 * others[0]
-    assert anomalous[1] > others[1] + 0.3
-
-
-def test_planted_pairs_are_bought_together_more_often_than_chance_would_have_it(con):
-    query = """
-        with baskets as (from shop_sales select distinct order_id, product_id),
-        counts as (from baskets select product_id, count(*) as n group by product_id),
-        together as (
-            from truth_product_pairs as p select
-                product_id_a, product_id_b,
-                (select count(*) from baskets as a join baskets as b using (order_id)
-                 where a.product_id = p.product_id_a and b.product_id = p.product_id_b) as n
-        )
-        select sum(t.n), sum(a.n * b.n * 1.0 / (select count(distinct order_id) from baskets))
-        from together as t
-        join counts as a on a.product_id = t.product_id_a
-        join counts as b on b.product_id = t.product_id_b
-    """
-    together, by_chance = one(con, query)
-    assert together > 1.5 * by_chance
-    assert together > by_chance + 4 * np.sqrt(by_chance)
 
 
 def test_use_declines_before_an_account_is_closed(con):
@@ -559,26 +481,23 @@ def test_customers_fit_their_city_and_have_their_own_address(con, frames):
     assert 0.3 < share < 0.5
 
 
-def test_customers_are_counted_two_years_after_the_start():
-    last = STARTS_ON + timedelta(days=731)
-    table = World(SEED, 300, STARTS_ON, last - timedelta(days=1)).table("shop.customers")
-    assert table is not None
-    assert table.num_rows == 300
-    later = World(SEED, 300, STARTS_ON, last + timedelta(days=364)).table("shop.customers")
-    assert later is not None
-    assert 380 < later.num_rows < 430
+def test_customers_arrive_at_random_around_the_number_asked_for():
+    last = STARTS_ON + timedelta(days=730)
+    counts = [len(Simulation(seed, 300, STARTS_ON, last).shop.customers) for seed in range(30)]
+    # 200 of the 300 come as a Poisson process: over 30 seeds, 3.5 standard errors of its mean and of its variance.
+    assert abs(np.mean(counts) - 300) < 3.5 * np.sqrt(200 / 30)
+    assert abs(np.var(counts, ddof=1) - 200) < 3.5 * 200 * np.sqrt(2 / 29)
 
 
-def test_nothing_that_was_planted_is_in_raw(world):
+def test_nothing_that_was_planted_is_in_raw(world, truth):
     raw = {column.name for contract in CONTRACTS for column in contract.columns}
     identifying = {column.name for contract in CONTRACTS for column in contract.columns if column.kind is Kind.ID}
     # Dates of campaigns and dates of trends share their names and nothing else.
-    planted = {name for frame in world.truth().values() for name in frame} - identifying - {"starts_on", "ends_on"}
-    assert planted
-    assert not planted & raw
+    hidden = {name for frame in truth.values() for name in frame} - identifying - {"starts_on", "ends_on"}
+    assert hidden
+    assert not hidden & raw
     for contract in DELIVERED:
         table = world.table(contract.name)
-        assert table is not None
         assert tuple(table.column_names) == contract.column_names
 
 
@@ -627,10 +546,9 @@ def test_the_last_day_is_yesterday_unless_asked_for(source, tmp_path):
 
 def test_ten_deliveries_simulate_once(source, tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr("sources.synthetic.source.World", lambda *given: made.append(given) or World(*given))
+    monkeypatch.setattr("sources.synthetic.source.Simulation", lambda *given: made.append(given) or Simulation(*given))
     for contract in CONTRACTS:
         source.deliver(contract, tmp_path, request(date(2024, 3, 1)))
-    source.truth(date(2024, 2, 29))
     assert made == [(7, 120, STARTS_ON, date(2024, 2, 29))]
     source.deliver(CONTRACTS[0], tmp_path, request(date(2024, 3, 2)))
     assert len(made) == 2
