@@ -61,7 +61,7 @@ def sales(folder: Path, customers: int) -> dict[str, float]:
 def deliver(folder: Path, customers: int, as_of: date, delivered_to: date | None) -> int:
     """Deliver every table up to a day, as a refresh asks for it; number of rows."""
     source = SyntheticSource(SEED, customers, STARTS_ON, memory=folder / "memory")
-    request = Request(as_of + timedelta(days=1), as_of, "UTC", {}, delivered_to)
+    request = Request(as_of + timedelta(days=1), as_of, "UTC", {}, delivered_to=delivered_to)
     rows = 0
     for contract in CONTRACTS:
         place = folder / as_of.isoformat() / contract.name

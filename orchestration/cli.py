@@ -127,6 +127,47 @@ def simulate(file_format: str, out: Path, gallery: Path | None, as_of: str | Non
         raise SystemExit(2) from None
 
 
+@main.group()
+def sources() -> None:
+    """Look at files before and after they are read."""
+
+
+@sources.command()
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option("--write", is_flag=True, help="Save what was recognised as a sources.yml beside the files.")
+@_HOME
+def check(path: Path | None, write: bool, home: Path | None) -> None:
+    """Show how the files in PATH (landing/ by default) would be read; nothing is kept."""
+    from orchestration import file_check
+    from sources.delivery import SourceError
+
+    settings = _settings(home=home)
+    try:
+        readable = file_check.check(Console(), settings, path or settings.landing, write=write)
+    except SourceError as error:
+        click.echo(f"pulse: {error}", err=True)
+        raise SystemExit(2) from None
+    raise SystemExit(0 if readable else 1)
+
+
+@sources.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write the rows there, for mending.")
+@_HOME
+def quarantine(out: Path | None, home: Path | None) -> None:
+    """Show the rows that were refused, and hand them back for mending."""
+    from orchestration import file_check
+
+    file_check.show_quarantine(Console(), _settings(home=home), out)
+
+
+@sources.command()
+def schema() -> None:
+    """Print the JSON schema of a sources.yml, for editors."""
+    from sources.mapping import json_schema
+
+    click.echo(json_schema(), nl=False)
+
+
 def _settings(**overrides: Any) -> Settings:
     try:
         settings = Settings.from_environment(**overrides)

@@ -123,7 +123,7 @@ class FilesSource:
         self._base = path if path.is_dir() else path.parent
         self._words = Vocabulary(mapping.document.aliases if mapping else {})
         # Every table asks about every file; each is unpacked, hashed and recognised once.
-        self._planned: list[Plan] | None = None
+        self._planned: tuple[list[Plan], list[tuple[str, SourceError]]] | None = None
         self._unpacked: Path | None = None
 
     @property
@@ -170,12 +170,11 @@ class FilesSource:
         return f"{what} and run: pulse run --source {shlex.quote(str(source))}"
 
     def _deliver(self, contract: Contract, folder: Path, request: Request) -> list[Delivery]:
-        if self._mapping:
-            document = self._mapping.document
-            request = replace(
-                request, timezone=document.timezone or request.timezone, currency=document.currency or request.currency
-            )
-        plans = [plan for plan in self._plans() if plan.contract == contract]
+        request = self.request(request)
+        planned, mistakes = self.plans()
+        if mistakes:
+            raise SourceError("\n".join(str(error) for _, error in mistakes))
+        plans = [plan for plan in planned if plan.contract == contract]
 
         def age(plan: Plan) -> tuple[bool, int, str]:
             known = request.known.get(plan.sha256)
@@ -247,23 +246,25 @@ class FilesSource:
         """A file's path as the user knows it."""
         return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else str(path)
 
-    def _plans(self) -> list[Plan]:
-        """How every file is read.
-
-        Raises:
-            SourceError: Some cannot be told or laid out; all of them are named.
-        """
+    def plans(self) -> tuple[list[Plan], list[tuple[str, SourceError]]]:
+        """How every file is read, and what is wrong with those that cannot be told or laid out, by the file's name."""
         if self._planned is None:
-            plans, mistakes = [], []
+            plans: list[Plan] = []
+            mistakes = []
             for found in self._found():
                 try:
-                    plans += list(self._plan(found))
+                    plans += self._plan(found)
                 except SourceError as error:
-                    mistakes.append(str(error))
-            if mistakes:
-                raise SourceError("\n".join(mistakes))
-            self._planned = plans
+                    mistakes.append((found.name, error))
+            self._planned = plans, mistakes
         return self._planned
+
+    def request(self, request: Request) -> Request:
+        """A request, completed by what sources.yml says of all files."""
+        if self._mapping is None:
+            return request
+        said = self._mapping.document
+        return replace(request, timezone=said.timezone or request.timezone, currency=said.currency or request.currency)
 
     def _plan(self, found: _Found) -> Iterator[Plan]:
         """How a file, each file of an archive, or each sheet of a workbook is read."""
@@ -324,6 +325,10 @@ class FilesSource:
             )
             header = layout.header
         contract = found.contract or recognise(part.name, header, self._words)
+        # An entry without columns adds to what is known of an export; one with columns replaces it.
+        export = known_export(header, contract) if entry is None or not entry.columns else None
+        if export is not None:
+            entry = export.and_said(entry)
         digest = seen.sha256.copy()
         digest.update(json.dumps([contract.name, entry.fingerprint if entry else None]).encode())
         return Plan(
@@ -335,7 +340,7 @@ class FilesSource:
             types=types,
             layout=layout,
             feeds=feeds(part.name, contract, header, self._words, mapping=entry, where=found.where),
-            entry=entry or known_export(header, contract),
+            entry=entry,
             where=found.where,
             sha256=digest.hexdigest(),
             version=version,

@@ -6,6 +6,7 @@ contract is decided in `recognition`; no data file is opened here.
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import hashlib
 import json
@@ -76,6 +77,9 @@ def _texts(value: Any) -> Any:
     return tuple(_constant_text(one) for one in (value if isinstance(value, list | tuple) else [value]))
 
 
+_One = str | int | float | bool
+
+
 class ColumnMapping(BaseModel):
     """Where one contract column comes from.
 
@@ -91,12 +95,20 @@ class ColumnMapping(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    from_: Annotated[tuple[StrictStr, ...], BeforeValidator(_tuple)] = Field(default=(), alias="from")
+    from_: Annotated[tuple[StrictStr, ...], BeforeValidator(_tuple, json_schema_input_type=str | list[str])] = Field(
+        default=(), alias="from"
+    )
     format: StrictStr | None = None
-    constant: Annotated[StrictStr | None, BeforeValidator(_constant_text)] = None
+    constant: Annotated[
+        StrictStr | None,
+        BeforeValidator(_constant_text, json_schema_input_type=str | int | float | bool | datetime.date | None),
+    ] = None
     unit: Unit | None = None
     sign: Sign | None = None
-    values: dict[StrictStr, Annotated[StrictStr, BeforeValidator(_constant_text)]] = Field(default_factory=dict)
+    values: dict[
+        StrictStr,
+        Annotated[StrictStr, BeforeValidator(_constant_text, json_schema_input_type=str | int | float | bool)],
+    ] = Field(default_factory=dict)
 
 
 class FillDown(BaseModel):
@@ -113,7 +125,7 @@ class FillDown(BaseModel):
     columns: tuple[StrictStr, ...]
 
 
-Values = Annotated[tuple[StrictStr, ...], BeforeValidator(_texts)]
+Values = Annotated[tuple[StrictStr, ...], BeforeValidator(_texts, json_schema_input_type=_One | list[_One])]
 """Values of a column, as the file writes them."""
 
 
@@ -147,7 +159,10 @@ class FileMapping(BaseModel):
     where: dict[StrictStr, Values] = Field(default_factory=dict)
     where_not: dict[StrictStr, Values] = Field(default_factory=dict)
     fill_down: FillDown | None = None
-    columns: dict[StrictStr, Annotated[ColumnMapping, BeforeValidator(_spelled_out)]] = Field(default_factory=dict)
+    columns: dict[
+        StrictStr,
+        Annotated[ColumnMapping, BeforeValidator(_spelled_out, json_schema_input_type=str | list[str] | ColumnMapping)],
+    ] = Field(default_factory=dict)
 
     @property
     def contract(self) -> Contract:
@@ -259,6 +274,20 @@ def load_mapping(path: Path) -> Mapping:
     if mistakes:
         raise SourceError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
     return Mapping(path, hashlib.sha256(content).hexdigest(), document)
+
+
+def json_schema() -> str:
+    """The JSON schema of a sources.yml, for editors; the tables' names and columns are among what it allows."""
+    schema = Document.model_json_schema(by_alias=True, mode="validation")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "sources.yml"
+    entry = schema["$defs"]["FileMapping"]["properties"]
+    entry["table"]["enum"] = list(BY_NAME)
+    entry["columns"]["propertyNames"] = {
+        "enum": sorted({name for contract in BY_NAME.values() for name in columns_by_name(contract)})
+    }
+    schema["properties"]["aliases"]["propertyNames"] = {"enum": list(BY_NAME)}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def suggestion(wrong: str, allowed: Iterable[str]) -> str:

@@ -78,6 +78,20 @@ class Export(FileMapping):
     name: str
     recognised_by: tuple[str, ...]
 
+    def and_said(self, entry: FileMapping | None) -> Export:
+        """This form, with what sources.yml adds to it.
+
+        Args:
+            entry: An entry without columns, or None.
+        """
+        if entry is None:
+            return self
+        said = {name: getattr(entry, name) for name in entry.model_fields_set - {"path", "table", "columns"}}
+        for name in ("where", "where_not"):
+            if name in said:
+                said[name] = getattr(self, name) | said[name]
+        return self.model_copy(update=said)
+
 
 @cache
 def known_exports() -> tuple[Export, ...]:
@@ -359,7 +373,7 @@ def feeds(
         contract: The table it is read as.
         header: The file's column names.
         words: The names that columns go by.
-        mapping: What the user said about it.
+        mapping: What the user said about it, or the known form of an export.
         where: The mapping's place, for messages.
 
     Returns:
@@ -369,9 +383,8 @@ def feeds(
         SourceError: A mapped column is not in the file, two file columns are meant for one contract column, or a
             required column is missing.
     """
-    export = known_export(header, contract) if mapping is None else None
-    if export is not None:
-        taken = _exported(export, header)
+    if isinstance(mapping, Export):
+        taken = _exported(mapping, header)
     else:
         taken = _said(name, header, mapping, where) if mapping else {}
         _add_named(taken, name, contract, header, words)
@@ -382,7 +395,7 @@ def feeds(
             f"  Say in sources.yml which columns they are:\n"
             f"{_blanks(name, contract, absent)}"
         )
-    zone = mapping.timezone if mapping else export.timezone if export else None
+    zone = mapping.timezone if mapping else None
     return {
         column: replace(taken[column], zone=_zone(taken[column], zone))
         for column in columns_by_name(contract)

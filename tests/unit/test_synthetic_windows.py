@@ -142,7 +142,7 @@ def test_what_is_remembered_comes_back_as_it_was(tmp_path):
 
 def refreshed(folder: RawFolder, source: SyntheticSource, batch: int, as_of: date, delivered_to: date | None) -> dict:
     """Deliver and merge all tables; outcomes by table."""
-    request = Request(as_of + timedelta(days=1), as_of, "UTC", {}, delivered_to)
+    request = Request(as_of + timedelta(days=1), as_of, "UTC", {}, delivered_to=delivered_to)
     outcomes = {}
     for contract in CONTRACTS:
         merged = folder.merge(contract, source.deliver(contract, folder.incoming(contract), request), batch)
