@@ -30,6 +30,33 @@ PROMISED = {
     "monthly_product_sales": ["product_id", "month"],
     "customer_sentiment": ["customer_id"],
     "customer_360": ["customer_id", "segment_score"],
+    "fct_sessions": ["session_id", "customer_id"],
+    "customer_rfm_history": ["customer_id", "cutoff_date", "segment"],
+    "segment_migration": ["from_segment", "to_segment", "customer_count"],
+    "customer_behaviour": ["customer_id", "behaviour_score", "activity_trend", "risk_signals"],
+    "product_performance": ["product_id", "net_revenue", "return_rate"],
+    "product_pairs": [
+        "product_id_a", "product_id_b", "pair_orders", "support", "confidence_a_to_b", "confidence_b_to_a", "lift",
+    ],
+    "cohort_retention": [
+        "cohort_month", "months_since_first", "customers", "active_customers", "retention_rate", "net_revenue",
+        "gross_margin",
+    ],
+    "ticket_sla_daily": ["opened_on", "priority"],
+    "ticket_backlog_daily": ["backlog_date", "opened_count", "resolved_count", "backlog_count"],
+    "ticket_topics": ["topic", "product_id", "negative_rate"],
+    "ticket_routing": ["ticket_id", "queue", "urgency"],
+    "session_features": ["session_id", "is_converted"],
+    "funnel_daily": ["session_date", "device_type", "conversion_rate"],
+    "cart_abandonment": ["month", "device_type", "abandonment_rate"],
+    "campaign_performance": ["campaign_id", "open_rate", "click_rate", "conversion_rate"],
+    "incentive_performance": ["offer_type", "roi"],
+    "campaign_roi": [
+        "campaign_id", "incremental_revenue", "incremental_revenue_low", "incremental_revenue_high", "net_profit",
+        "roi", "cost_per_retained_customer",
+    ],
+    "campaign_profit": ["breakdown", "part", "net_profit"],
+    "simple_retention_roi": ["label", "roi"],
 }  # fmt: skip
 """Columns that DESIGN names, by mart; where it names none, the keys. Others may join, none may go."""
 

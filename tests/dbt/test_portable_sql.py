@@ -135,7 +135,7 @@ def test_yaml_is_named_after_its_folder() -> None:
     wrong = [
         short(path)
         for path in PROJECT.glob("models/**/*.yml")
-        if not re.fullmatch(rf"_{path.parent.name}__(models|sources|unit_tests)\.yml", path.name)
+        if not re.fullmatch(rf"_{path.parent.name}__(models|sources|unit_tests|exposures|groups)\.yml", path.name)
     ]
     assert wrong == []
 

@@ -1,4 +1,6 @@
 -- What sales up to each cutoff say of each customer who had ordered by then.
+{{ config(group='customers', access='private') }}
+
 with
     cutoffs as (
         select cutoff_date from {{ ref('int_cutoffs__listed') }}

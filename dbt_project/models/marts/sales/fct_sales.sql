@@ -12,6 +12,7 @@ select
     cast(quantity as decimal(18, 4)) as quantity,
     {{ money('unit_price') }} as unit_price,
     cast(discount_rate as double) as discount_rate,
+    {{ money('unit_cost') }} as unit_cost,
     {{ money('gross_revenue') }} as gross_revenue,
     cast(returned_on as date) as returned_on,
     {{ money('returned_revenue') }} as returned_revenue,
