@@ -42,8 +42,9 @@ def code(path: Path) -> str:
 
 
 def sql(path: Path) -> str:
-    """The file without comments and without Jinja."""
-    return re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " jinja ", code(path), flags=re.DOTALL)
+    """The file without comments and without Jinja; hooks in a config hold Jinja within Jinja."""
+    text = re.sub(r"\{\{ config\(.*?\) \}\}\n", "", code(path), flags=re.DOTALL)
+    return re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " jinja ", text, flags=re.DOTALL)
 
 
 def documents(pattern: str) -> list[dict[str, Any]]:

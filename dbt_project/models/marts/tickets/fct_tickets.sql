@@ -1,6 +1,25 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='ticket_id',
+    meta={'carry': {'rows': 'int_tickets__classified', 'key': 'ticket_id', 'day': 'opened_at'}},
+    post_hook="{{ record_state() }}"
+) }}
+{% set since = carried() %}
+
 with
     tickets as (
-        select * from {{ ref('int_tickets__classified') }}
+        select *
+        from {{ ref('int_tickets__classified') }}
+        {% if since %}
+            {% set unknown_then = ">= cast(" ~ add_days("cast('" ~ since.as_of ~ "' as date)", 1) ~ " as timestamp)" %}
+            where
+                _batch > {{ since.refresh }}
+                -- what an earlier as_of did not show
+                or opened_at {{ unknown_then }}
+                or first_response_at {{ unknown_then }}
+                or resolved_at {{ unknown_then }}
+        {% endif %}
     ),
 
     hours as (

@@ -1,6 +1,33 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='session_id',
+    meta={
+        'carry': {
+            'rows': 'stg_web__sessions', 'key': 'session_id', 'day': 'started_at',
+            'basis': 'stg_web__events', 'basis_day': 'occurred_at'
+        }
+    },
+    post_hook="{{ record_state(basis='stg_web__events') }}"
+) }}
+{% set since = carried() %}
+
 with
     sessions as (
-        select * from {{ ref('stg_web__sessions') }}
+        select *
+        from {{ ref('stg_web__sessions') }}
+        {% if since %}
+            {% set unknown_then = ">= cast(" ~ add_days("cast('" ~ since.as_of ~ "' as date)", 1) ~ " as timestamp)" %}
+            where
+                _batch > {{ since.refresh }}
+                -- what an earlier as_of did not show
+                or started_at {{ unknown_then }}
+                or session_id in (
+                    select session_id
+                    from {{ ref('stg_web__events') }}
+                    where _batch > {{ since.refresh }} or occurred_at {{ unknown_then }}
+                )
+        {% endif %}
     ),
 
     events as (
@@ -14,7 +41,7 @@ with
             count(*) filter (where event_type = 'review') as review_count,
             count(distinct product_id) as product_count
         from {{ ref('stg_web__events') }}
-        where session_id is not null
+        where {% if since %}session_id in (select session_id from sessions){% else %}session_id is not null{% endif %}
         group by session_id
     ),
 
