@@ -1,5 +1,7 @@
 """A plain `dbt build` passes on any world, and publishes what DESIGN section 7 promises."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -92,6 +94,24 @@ def test_dbt_warns_of_nothing(world: Home) -> None:
     assert "deprecat" not in world.output.lower()
 
 
+def test_the_documentation_generates(dbt: Dbt, world: Home) -> None:
+    """After the build, from its manifest: every published table is in the catalog."""
+    dbt.run(world.path, "--quiet", "docs", "generate", "--no-compile", "--target-path", "target")
+    catalog = json.loads((dbt.project / "target" / "catalog.json").read_text(encoding="utf-8"))
+    assert {name.split(".")[-1] for name in catalog["nodes"]} >= set(PROMISED)
+    assert catalog["errors"] is None
+
+
+def test_every_published_mart_is_public_and_somebodys(dbt: Dbt, world: Home) -> None:
+    assert world.output
+    manifest = json.loads((dbt.project / "target" / "manifest.json").read_text(encoding="utf-8"))
+    marts = [node for node in manifest["nodes"].values() if node["name"] in PROMISED]
+    groups = {group["name"] for group in manifest["groups"].values()}
+    assert [node["name"] for node in marts if node["access"] != "public" or node["group"] not in groups] == []
+    read = {name for exposure in manifest["exposures"].values() for name in exposure["depends_on"]["nodes"]}
+    assert "model.customer_pulse.customer_features" in read
+
+
 def test_the_warehouse_holds_only_what_is_published(world: Home) -> None:
     schemas = world.frame("select distinct schema_name from duckdb_tables() where database_name = 'warehouse'")
     assert set(schemas["schema_name"]) == {"marts", "ml", "meta"}
@@ -139,8 +159,6 @@ def test_an_earlier_as_of_is_the_world_that_ended_then(
 
 def test_macros_agree_with_scipy_and_python(dbt: Dbt, world: Home) -> None:
     """What no model shows in full precision: the normal tail, counts below cuts, months of different lengths."""
-    import json
-
     from scipy.stats import norm
 
     zs = [0.0, 0.5, 1.0, 1.96, -1.96, 3.0, 5.0]

@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import false_discovery_control, norm
+from scipy.stats import binom, false_discovery_control, norm
 
 from tests.dbt.homes import AS_OF, Home
 
@@ -501,6 +501,19 @@ def test_campaign_roi(raw: Raw) -> None:
     mart = raw.home.frame("select * from marts.campaign_roi where treated_count > 0")
     # money in the thousands, from a quantile of seven digits
     agree(mart, rows, ["campaign_id"], tolerance=1e-3)
+
+
+def test_the_control_groups_are_a_fifth_and_left_alone(raw: Raw) -> None:
+    """The synthetic business holds back a fifth at random: within the binomial 99 % interval of every campaign."""
+    campaigns = raw.home.frame("select * from marts.campaign_performance where contact_count > 0")
+    assert len(campaigns) >= 5
+    for campaign in campaigns.itertuples():
+        low, high = binom.interval(0.99, campaign.contact_count, 0.2)
+        assert low <= campaign.control_count <= high, campaign.campaign_id
+    sent = raw.home.frame(
+        "select count(*) as n from work.staging.stg_marketing__contacts where is_control and sent_at is not null"
+    )
+    assert sent["n"].tolist() == [0]
 
 
 def test_customer_rfm_history_is_scored_within_each_cutoff(raw: Raw) -> None:
