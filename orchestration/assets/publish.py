@@ -31,7 +31,7 @@ def build_publish_asset(
     belonging = frozenset(
         {f"marts.{model}" for model in required.models}
         | {f"ml.{source['name']}" for source in manifest["sources"].values() if source["source_name"] == "ml"}
-        | {"meta.refreshes", "meta.builds", "meta.check_results"}
+        | {"meta.refreshes", "meta.builds", "meta.check_results", "meta.incremental_state"}
     )
 
     @dg.asset(

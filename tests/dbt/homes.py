@@ -15,6 +15,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from sources.contracts import CONTRACTS, Contract
 from sources.delivery import Delivery, Request, Source
@@ -114,3 +115,19 @@ class Dbt:
     def build(self, home: Path, *arguments: str) -> Home:
         """`dbt build` on a home."""
         return Home(home, self.run(home, "build", *arguments))
+
+    def build_here(self, home: Path, *arguments: str) -> Home:
+        """`dbt build` in this process, which spares the seconds that starting one costs."""
+        from dbt.cli.main import dbtRunner
+
+        self._turn.unlink(missing_ok=True)
+        self._turn.symlink_to(home)
+        variables = {"PULSE_DATA_DIR": str(self._turn), "PULSE_THREADS": "2"}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            folders = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
+            result = dbtRunner().invoke(["--quiet", "build", *folders, *arguments])
+        failed = [f"{each.node.name}: {each.message}" for each in getattr(result.result, "results", []) if each.message]
+        assert result.success, (result.exception, [text for text in failed if "OK" not in text])
+        return Home(home, "")

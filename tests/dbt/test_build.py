@@ -1,5 +1,7 @@
 """A plain `dbt build` passes on any world, and publishes what DESIGN section 7 promises."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -30,6 +32,33 @@ PROMISED = {
     "monthly_product_sales": ["product_id", "month"],
     "customer_sentiment": ["customer_id"],
     "customer_360": ["customer_id", "segment_score"],
+    "fct_sessions": ["session_id", "customer_id"],
+    "customer_rfm_history": ["customer_id", "cutoff_date", "segment"],
+    "segment_migration": ["from_segment", "to_segment", "customer_count"],
+    "customer_behaviour": ["customer_id", "behaviour_score", "activity_trend", "risk_signals"],
+    "product_performance": ["product_id", "net_revenue", "return_rate"],
+    "product_pairs": [
+        "product_id_a", "product_id_b", "pair_orders", "support", "confidence_a_to_b", "confidence_b_to_a", "lift",
+    ],
+    "cohort_retention": [
+        "cohort_month", "months_since_first", "customers", "active_customers", "retention_rate", "net_revenue",
+        "gross_margin",
+    ],
+    "ticket_sla_daily": ["opened_on", "priority"],
+    "ticket_backlog_daily": ["backlog_date", "opened_count", "resolved_count", "backlog_count"],
+    "ticket_topics": ["topic", "product_id", "negative_rate"],
+    "ticket_routing": ["ticket_id", "queue", "urgency"],
+    "session_features": ["session_id", "is_converted"],
+    "funnel_daily": ["session_date", "device_type", "conversion_rate"],
+    "cart_abandonment": ["month", "device_type", "abandonment_rate"],
+    "campaign_performance": ["campaign_id", "open_rate", "click_rate", "conversion_rate"],
+    "incentive_performance": ["offer_type", "roi"],
+    "campaign_roi": [
+        "campaign_id", "incremental_revenue", "incremental_revenue_low", "incremental_revenue_high", "net_profit",
+        "roi", "cost_per_retained_customer",
+    ],
+    "campaign_profit": ["breakdown", "part", "net_profit"],
+    "simple_retention_roi": ["label", "roi"],
 }  # fmt: skip
 """Columns that DESIGN names, by mart; where it names none, the keys. Others may join, none may go."""
 
@@ -63,6 +92,24 @@ def test_unit_tests_run_with_a_plain_build(world: Home) -> None:
 def test_dbt_warns_of_nothing(world: Home) -> None:
     assert "WARN=0 " in world.output
     assert "deprecat" not in world.output.lower()
+
+
+def test_the_documentation_generates(dbt: Dbt, world: Home) -> None:
+    """After the build, from its manifest: every published table is in the catalog."""
+    dbt.run(world.path, "--quiet", "docs", "generate", "--no-compile", "--target-path", "target")
+    catalog = json.loads((dbt.project / "target" / "catalog.json").read_text(encoding="utf-8"))
+    assert {name.split(".")[-1] for name in catalog["nodes"]} >= set(PROMISED)
+    assert catalog["errors"] is None
+
+
+def test_every_published_mart_is_public_and_somebodys(dbt: Dbt, world: Home) -> None:
+    assert world.output
+    manifest = json.loads((dbt.project / "target" / "manifest.json").read_text(encoding="utf-8"))
+    marts = [node for node in manifest["nodes"].values() if node["name"] in PROMISED]
+    groups = {group["name"] for group in manifest["groups"].values()}
+    assert [node["name"] for node in marts if node["access"] != "public" or node["group"] not in groups] == []
+    read = {name for exposure in manifest["exposures"].values() for name in exposure["depends_on"]["nodes"]}
+    assert "model.customer_pulse.customer_features" in read
 
 
 def test_the_warehouse_holds_only_what_is_published(world: Home) -> None:
@@ -112,8 +159,6 @@ def test_an_earlier_as_of_is_the_world_that_ended_then(
 
 def test_macros_agree_with_scipy_and_python(dbt: Dbt, world: Home) -> None:
     """What no model shows in full precision: the normal tail, counts below cuts, months of different lengths."""
-    import json
-
     from scipy.stats import norm
 
     zs = [0.0, 0.5, 1.0, 1.96, -1.96, 3.0, 5.0]

@@ -1,4 +1,6 @@
 -- What each customer did on the site and with e-mails in the 90 days up to as_of.
+{{ config(group='rfm', access='private') }}
+
 with
     sessions as (
         select

@@ -1,4 +1,6 @@
 -- What tickets, site visits, e-mails and usage up to each cutoff say of each customer; no row where there was nothing.
+{{ config(group='customers', access='private') }}
+
 with
     cutoffs as (
         select cutoff_date from {{ ref('int_cutoffs__listed') }}

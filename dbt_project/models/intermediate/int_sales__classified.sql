@@ -52,6 +52,7 @@ select
     quantity,
     unit_price,
     discount_rate,
+    unit_cost,
     gross_revenue,
     case
         -- nothing is given back before it was sold, whatever the export says

@@ -1,10 +1,28 @@
+-- Every day from the first sale to as_of.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'carry': {'through': 'int_sales__changed'}},
+    pre_hook="{{ delete_touched('sales_date in (' ~ touched_days() ~ ')') }}",
+    post_hook=[
+        "delete from {{ this }} where sales_date < (select min(sold_on) from {{ ref('fct_sales') }})",
+        "{{ record_state() }}"
+    ]
+) }}
+
+-- depends_on: {{ ref('int_sales__changed') }}
+{% set of_touched_days = "in (" ~ touched_days() ~ ")" if is_incremental() else "is not null" %}
 with
     sales as (
         select * from {{ ref('fct_sales') }}
     ),
 
     calendar as (
-        {{ days_from_to('(select min(sold_on) from sales)', as_of()) }}
+        select calendar_date
+        from (
+            {{ days_from_to('(select min(sold_on) from sales)', as_of()) }}
+        ) as calendar_days
+        where {{ "calendar_date not in (select sales_date from " ~ this ~ ")" if is_incremental() else "1 = 1" }}
     ),
 
     sold as (
@@ -15,6 +33,7 @@ with
             sum(case when is_order_line then coalesce(quantity, 1) else 0 end) as unit_count,
             count(distinct case when is_order_line then customer_id end) as customer_count
         from sales
+        where sold_on {{ of_touched_days }}
         group by sold_on
     ),
 
@@ -23,7 +42,7 @@ with
             returned_on,
             sum(returned_revenue) as returned_revenue
         from sales
-        where returned_on is not null
+        where returned_on {{ of_touched_days }}
         group by returned_on
     )
 

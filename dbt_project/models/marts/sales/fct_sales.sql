@@ -1,3 +1,12 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='sale_id',
+    meta={'carry': {'through': 'int_sales__changed'}},
+    post_hook="{{ record_state() }}"
+) }}
+
+-- depends_on: {{ ref('int_sales__changed') }}
 select
     cast(sale_id as varchar) as sale_id,
     cast(order_id as varchar) as order_id,
@@ -12,10 +21,16 @@ select
     cast(quantity as decimal(18, 4)) as quantity,
     {{ money('unit_price') }} as unit_price,
     cast(discount_rate as double) as discount_rate,
+    {{ money('unit_cost') }} as unit_cost,
     {{ money('gross_revenue') }} as gross_revenue,
     cast(returned_on as date) as returned_on,
     {{ money('returned_revenue') }} as returned_revenue,
     {{ money('net_revenue') }} as net_revenue,
     {{ money('gross_margin') }} as gross_margin,
     cast(_batch as bigint) as _batch
-from {{ ref('int_sales__classified') }}
+{% if is_incremental() %}
+    from {{ ref('int_sales__changed') }}
+    where is_current
+{% else %}
+    from {{ ref('int_sales__classified') }}
+{% endif %}

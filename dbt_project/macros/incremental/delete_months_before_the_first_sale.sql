@@ -1,0 +1,15 @@
+{# Post-hook of monthly_product_sales: a restated first sale leaves no months before it, nor a product without any. #}
+{% macro delete_months_before_the_first_sale() -%}
+    delete from {{ this }}
+    where (product_id, month) not in (
+        select months.product_id, months.month
+        from {{ this }} as months
+        inner join (
+            select product_id, {{ month_start('min(sold_on)') }} as first_month
+            from {{ ref('fct_sales') }}
+            where product_id is not null
+            group by product_id
+        ) as starts
+            on months.product_id = starts.product_id and months.month >= starts.first_month
+    )
+{%- endmacro %}

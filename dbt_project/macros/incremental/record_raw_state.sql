@@ -1,0 +1,25 @@
+{#
+  On run start: what this invocation builds for. The fingerprint covers every model, seed and variable that decides what
+  a row looks like: with other code nothing built earlier is carried on.
+#}
+{% macro record_raw_state() -%}
+    {%- if execute and flags.WHICH in ('build', 'run') -%}
+        {%- set parts = [var('negative_sentiment_below') | string] -%}
+        {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed') -%}
+            {%- do parts.append(node.checksum.checksum) -%}
+        {%- endfor -%}
+        {%- for database in [target.database, 'work'] -%}
+            create schema if not exists {{ database }}.meta;
+            create table if not exists {{ state_table(database) }} (
+                model varchar, refresh bigint, as_of date, fingerprint varchar, from_refresh bigint, from_as_of date,
+                basis_rows bigint, recorded_at timestamp
+            );
+        {%- endfor -%}
+        create or replace table {{ raw_state() }} as
+        select
+            refresh,
+            {% if var('as_of') %}cast('{{ var("as_of") }}' as date){% else %}as_of{% endif %} as as_of,
+            '{{ local_md5(parts | sort | join(" ")) }}' as fingerprint
+        from {{ source('pulse', 'clock') }};
+    {%- endif -%}
+{%- endmacro %}

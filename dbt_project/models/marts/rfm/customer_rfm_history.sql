@@ -1,0 +1,55 @@
+-- The scores as they were at each cutoff, from what had happened by then.
+with
+    features as (
+        select
+            customer_id,
+            cutoff_date,
+            days_since_last_order,
+            order_count as frequency,
+            net_revenue as monetary
+        from {{ ref('customer_features') }}
+    ),
+
+    cuts as (
+        select
+            cutoff_date,
+            {% for column, prefix in [('days_since_last_order', 'r'), ('frequency', 'f'), ('monetary', 'm')] %}
+                {% set last_column = loop.last %}
+                {% for share in [0.2, 0.4, 0.6, 0.8] %}
+                    percentile_cont({{ share }}) within group (
+                        order by cast({{ column }} as double) asc
+                    ) as {{ prefix }}_cut_{{ loop.index }}
+                    {% if not (last_column and loop.last) %},{% endif %}
+                {% endfor %}
+            {% endfor %}
+        from features
+        group by cutoff_date
+    ),
+
+    scored as (
+        select
+            features.*,
+            5 - ({{ cuts_below('features.days_since_last_order', 'cuts.r') }}) as r_score,
+            1 + ({{ cuts_below('features.frequency', 'cuts.f') }}) as f_score,
+            1 + ({{ cuts_below('features.monetary', 'cuts.m') }}) as m_score
+        from features
+        inner join cuts on features.cutoff_date = cuts.cutoff_date
+    )
+
+select
+    cast(scored.customer_id as varchar) as customer_id,
+    cast(scored.cutoff_date as date) as cutoff_date,
+    cast(scored.days_since_last_order as bigint) as days_since_last_order,
+    cast(scored.frequency as bigint) as frequency,
+    {{ money('scored.monetary') }} as monetary,
+    cast(scored.r_score as bigint) as r_score,
+    cast(scored.f_score as bigint) as f_score,
+    cast(scored.m_score as bigint) as m_score,
+    cast({{ ratio('100 * (scored.r_score + scored.f_score + scored.m_score - 3)', '12') }} as double) as rfm_index,
+    cast(segments.segment as varchar) as segment
+from scored
+left join {{ ref('rfm_segments') }} as segments
+    on
+        scored.r_score = segments.r_score
+        and scored.f_score = segments.f_score
+        and scored.m_score = segments.m_score

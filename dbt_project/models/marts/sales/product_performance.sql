@@ -1,0 +1,59 @@
+-- Every product that was sold, over the whole history.
+with
+    sales as (
+        select *
+        from {{ ref('fct_sales') }}
+        where product_id is not null
+    ),
+
+    aggregated as (
+        select
+            product_id,
+            min(sold_on) as first_sold_on,
+            max(sold_on) as last_sold_on,
+            sum(case when is_order_line then coalesce(quantity, 1) else 0 end) as unit_count,
+            count(distinct case when is_order_line then order_id end) as order_count,
+            count(distinct case when is_order_line then customer_id end) as customer_count,
+            sum(case when is_order_line then 1 else 0 end) as line_count,
+            sum(case when is_order_line and discount_rate > 0 then 1 else 0 end) as discounted_line_count,
+            sum(case when is_return then 1 else 0 end) as return_line_count,
+            sum(case when returned_on is not null then 1 else 0 end) as returned_line_count,
+            sum(gross_revenue) as gross_revenue,
+            sum(returned_revenue) as returned_revenue,
+            sum(net_revenue) as net_revenue,
+            sum(gross_margin) as gross_margin,
+            sum(case when gross_margin is not null then net_revenue end) as costed_revenue
+        from sales
+        group by product_id
+    ),
+
+    shared as (
+        select
+            *,
+            sum(net_revenue) over () as total_revenue,
+            row_number() over (order by net_revenue desc nulls last, product_id asc nulls last) as revenue_rank
+        from aggregated
+    )
+
+select
+    cast(shared.product_id as varchar) as product_id,
+    cast(products.name as varchar) as name,
+    cast(products.category as varchar) as category,
+    cast(shared.revenue_rank as bigint) as revenue_rank,
+    {{ money('shared.gross_revenue') }} as gross_revenue,
+    {{ money('shared.returned_revenue') }} as returned_revenue,
+    {{ money('shared.net_revenue') }} as net_revenue,
+    cast({{ ratio('shared.net_revenue', 'shared.total_revenue') }} as double) as revenue_share,
+    {{ money('shared.gross_margin') }} as gross_margin,
+    cast({{ ratio('shared.gross_margin', 'shared.costed_revenue') }} as double) as margin_rate,
+    cast(shared.unit_count as decimal(18, 4)) as unit_count,
+    cast(shared.order_count as bigint) as order_count,
+    cast(shared.customer_count as bigint) as customer_count,
+    -- a return that is a line of its own is one more line, or the share could exceed 1
+    cast({{ ratio('shared.returned_line_count', 'shared.line_count + shared.return_line_count') }} as double)
+        as return_rate,
+    cast({{ ratio('shared.discounted_line_count', 'shared.line_count') }} as double) as discount_rate,
+    cast(shared.first_sold_on as date) as first_sold_on,
+    cast(shared.last_sold_on as date) as last_sold_on
+from shared
+inner join {{ ref('dim_products') }} as products on shared.product_id = products.product_id

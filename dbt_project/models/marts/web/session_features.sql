@@ -1,0 +1,66 @@
+-- What was known of a visit's customer when the visit began, and of the visit itself: nothing from after it.
+with
+    sessions as (
+        select * from {{ ref('fct_sessions') }}
+    ),
+
+    -- orders and visits of a customer in one line of time; an order counts for what comes after it
+    moments as (
+        select
+            customer_id,
+            started_at as happened_at,
+            session_id,
+            0 as is_order,
+            case when is_abandoned then 1 else 0 end as is_abandoned
+        from sessions
+        where customer_id is not null
+        union all
+        select
+            customer_id,
+            min(sold_at) as happened_at,
+            cast(null as varchar) as session_id,
+            1 as is_order,
+            0 as is_abandoned
+        from {{ ref('fct_sales') }}
+        where customer_id is not null and is_order_line
+        group by customer_id, order_id
+    ),
+
+    -- of moments at the same instant none knows of the other
+    known as (
+        select
+            session_id,
+            count(session_id) over earlier as sessions_before,
+            coalesce(sum(is_order) over earlier, 0) as orders_before,
+            coalesce(sum(is_abandoned) over earlier, 0) as abandoned_before,
+            max(case when session_id is not null then happened_at end) over earlier as last_session_at,
+            max(case when is_order = 1 then happened_at end) over earlier as last_order_at
+        from moments
+        window earlier as (
+            partition by customer_id order by happened_at asc nulls last
+            range between unbounded preceding and interval '1' microsecond preceding
+        )
+    )
+
+select
+    cast(sessions.session_id as varchar) as session_id,
+    cast(sessions.customer_id as varchar) as customer_id,
+    cast(sessions.started_at as timestamp) as started_at,
+    cast(sessions.device_type as varchar) as device_type,
+    cast(extract(hour from sessions.started_at) as bigint) as started_hour,
+    cast({{ weekday('sessions.started_at') }} as bigint) as started_weekday,
+    cast(sessions.pages_visited as bigint) as pages_visited,
+    cast(sessions.time_on_site_seconds as bigint) as time_on_site_seconds,
+    cast({{ ratio('sessions.time_on_site_seconds', 'sessions.pages_visited') }} as double) as seconds_per_page,
+    cast(sessions.product_view_count as bigint) as product_view_count,
+    cast(sessions.product_count as bigint) as product_count,
+    cast(sessions.add_to_cart_count as bigint) as add_to_cart_count,
+    cast(sessions.customer_id is not null as boolean) as is_known_customer,
+    cast(coalesce(known.sessions_before, 0) as bigint) as sessions_before,
+    cast(coalesce(known.orders_before, 0) as bigint) as orders_before,
+    cast(coalesce(known.abandoned_before, 0) as bigint) as abandoned_before,
+    cast({{ days_between('known.last_session_at', 'sessions.started_at') }} as bigint) as days_since_last_session,
+    cast({{ days_between('known.last_order_at', 'sessions.started_at') }} as bigint) as days_since_last_order,
+    cast(sessions.is_converted as boolean) as is_converted
+from sessions
+left join known on sessions.session_id = known.session_id
