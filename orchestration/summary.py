@@ -67,12 +67,14 @@ def print_summary(console: Console, settings: Settings) -> None:
         ).fetchall()
         trend_month = one("select max(month) from marts.product_trends")[0]
 
+    outcomes = json.loads(rows or "[]")
+    currency = next((f" {outcome['currency']}" for outcome in outcomes if outcome.get("currency")), "")
     console.print()
     console.rule(f"[bold]Customer Pulse[/], as of {as_of:%-d %B %Y}")
     console.print(f"Source: {source}. Refresh {refresh}.", highlight=False)
     console.print(
         f"[bold]{customers:,}[/] customers, {buyers:,} with an order. [bold]{sales:,}[/] sale lines in {orders:,} "
-        f"orders, {_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/]"
+        f"orders, {_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/]{currency}"
         + (f", {guests:,.2f} of it from guests." if guests else "."),
         highlight=False,
     )
@@ -108,7 +110,7 @@ def print_summary(console: Console, settings: Settings) -> None:
             f"Product trends in {trend_month:%B %Y}: {found.get('up', 0)} up, {found.get('down', 0)} down.",
             highlight=False,
         )
-    _print_rows(console, json.loads(rows or "[]"), settings)
+    _print_rows(console, outcomes, settings)
     console.print("\nNext:", highlight=False)
     home = "" if settings.home == PROJECT_ROOT / "data" else f" --home {shlex.quote(_short(settings.home))}"
     for what, where in (
@@ -137,6 +139,12 @@ def _print_rows(console: Console, outcomes: list[dict], settings: Settings) -> N
             place = _short(settings.quarantine)
             console.print(
                 f"  {outcome['name']}: {outcome['quarantined']:,} rows in {place}", markup=False, highlight=False
+            )
+        if outcome["left_out"]:
+            console.print(
+                f"  {outcome['name']}: {outcome['left_out']:,} more rows left out by a filter",
+                markup=False,
+                highlight=False,
             )
 
 

@@ -197,8 +197,8 @@ def _sources_yml(plans: list[Plan]) -> str:
         container, _, inside = plan.name.partition(f"{plan.origin.name}/")
         path = container + plan.origin.name if inside else plan.name
         entry: dict[str, object] = {"path": path, "table": plan.contract.name}
-        if inside and plan.origin.suffix.lower() != ".zip":
-            entry["sheet"] = inside
+        if plan.sheet is not None:
+            entry["sheet"] = plan.sheet
         if plan.entry is not None:
             entry |= _said(plan.entry)
         entry["columns"] = {column: _source(plan, feed) for column, feed in plan.feeds.items()}
@@ -211,7 +211,7 @@ def _said(entry: FileMapping) -> dict[str, object]:
     said = entry.model_dump(
         by_alias=True,
         exclude_defaults=True,
-        include={"delimiter", "skip_lines", "header", "timezone", "where", "where_not", "fill_down"},
+        include={"delimiter", "skip_lines", "header", "decimal", "timezone", "where", "where_not", "fill_down"},
         mode="json",
     )
     return dict(said)

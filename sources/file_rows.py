@@ -35,6 +35,7 @@ class Plan:
         header: Its column names.
         types: DuckDB's types of its columns, for Parquet; empty for text.
         layout: How its text is laid out; None for Parquet.
+        sheet: The sheet of a workbook that it is.
         feeds: Where the contract's columns come from.
         entry: What sources.yml, or the known form of an export, says about it.
         where: That entry's place, for messages.
@@ -49,6 +50,7 @@ class Plan:
     header: tuple[str, ...]
     types: tuple[str, ...]
     layout: Layout | None
+    sheet: str | None
     feeds: Feeds
     entry: FileMapping | None
     where: str

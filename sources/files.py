@@ -339,6 +339,7 @@ class FilesSource:
             header=header,
             types=types,
             layout=layout,
+            sheet=part.sheet,
             feeds=feeds(part.name, contract, header, self._words, mapping=entry, where=found.where),
             entry=entry,
             where=found.where,

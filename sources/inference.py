@@ -13,8 +13,8 @@ import duckdb
 
 from sources.contracts import Column, Contract, Kind
 from sources.delivery import SourceError
-from sources.mapping import DATE_KINDS, EXCEL
-from sources.recognition import Feed, Feeds, columns_of, setting, setting_lines, yaml_text
+from sources.mapping import DATE_KINDS, EXCEL, Decimal
+from sources.recognition import Feed, Feeds, columns_of, filter_text, setting, setting_lines, yaml_text
 from sources.sql import first_row, literal, quoted_name
 from sources.typing_sql import CURRENCY_MARK, HALF_DAY, NUMBERS, SHAPES, ZONED, DateStyle, NumberStyle, Styles
 
@@ -45,6 +45,8 @@ def infer_styles(
     feeds: Feeds,
     *,
     native: frozenset[str] = frozenset(),
+    decimal: Decimal | None = None,
+    may_group: bool = True,
 ) -> Inferred:
     """Find out how dates and numbers are written.
 
@@ -55,6 +57,8 @@ def infer_styles(
         contract: The table it is read as.
         feeds: Where its columns come from.
         native: Columns that are no text but hold times or numbers already.
+        decimal: The decimal mark that sources.yml says.
+        may_group: A point may separate thousands; not so where programs wrote the numbers, as in JSON.
 
     Raises:
         SourceError: A column's dates can be read in two ways, mix two orders, or have years of two digits; amounts
@@ -71,9 +75,11 @@ def infer_styles(
                 dates[column.name], decided = _dates(con, relation, name, contract, column=column.name, feed=feed)
                 is_settled = is_settled and decided
     numbers = [c for c in columns if c.kind in NUMBER_KINDS and feeds[c.name].constant is None]
-    style = _numbers(con, relation, name, contract, columns=numbers, feeds=feeds)
+    style, decided = _numbers(
+        con, relation, name, contract, columns=numbers, feeds=feeds, decimal=decimal, may_group=may_group
+    )
     # Among numbers with marks another currency may follow, and reads well.
-    return Inferred(Styles(dates, style, native), is_settled and style.plain)
+    return Inferred(Styles(dates, style, native), is_settled and decided and style.plain)
 
 
 def _dates(
@@ -246,31 +252,63 @@ def _numbers(
     *,
     columns: Sequence[Column],
     feeds: Feeds,
-) -> NumberStyle:
-    """How a file's numbers are written.
+    decimal: Decimal | None,
+    may_group: bool,
+) -> tuple[NumberStyle, bool]:
+    """How a file's numbers are written, and whether some value decides what the decimal mark is.
 
     The file decides as a whole, for 1.234 in one column means what the next column's 12,50 says. Where nothing says
-    so, a comma separates thousands.
+    so, a comma separates thousands; points that could do so too are refused.
 
     Raises:
-        SourceError: Its amounts carry more than one currency.
+        SourceError: Its amounts carry more than one currency, or its points may separate thousands or decimals.
     """
     if not columns:
-        return NumberStyle()
+        return NumberStyle(), True
     names = [quoted_name(column.name) for column in columns]
-    odd = " or ".join(f"not regexp_matches({value}, {literal(_PLAIN_CHARACTERS)})" for value in names)
-    columns_list = ", ".join(names)
-    row = first_row(con, f"select count(*), {_only(names, comma=True)} from {relation} where {odd}")
-    if not row[0]:
-        return NumberStyle()
-    points = first_row(con, f"select {_only(names, comma=False)} from {relation}")
-    decimal_comma = bool(row[1] > points[0])
+    commas, points = first_row(con, f"select {_only(names, comma=True)}, {_only(names, comma=False)} from {relation}")
+    if decimal is None and may_group and not commas and not points:
+        _refuse_grouping_points(con, relation, name, contract, columns=columns, feeds=feeds)
+    decimal_comma = decimal == "," if decimal is not None else bool(commas > points)
     money = [column.name for column in columns if column.kind == Kind.NUMBER]
-    return NumberStyle(
+    style = NumberStyle(
         decimal_comma,
-        plain=_are_plain(con, relation, columns_list, decimal_comma=decimal_comma),
+        plain=_are_plain(con, relation, ", ".join(names), decimal_comma=decimal_comma),
         currency=_currency(con, relation, name, contract, columns=money, feeds=feeds),
     )
+    return style, decimal is not None or not may_group or bool(commas or points)
+
+
+def _refuse_grouping_points(
+    con: duckdb.DuckDBPyConnection,
+    relation: str,
+    name: str,
+    contract: Contract,
+    *,
+    columns: Sequence[Column],
+    feeds: Feeds,
+) -> None:
+    """Refuse 1.250 where no other number of the file tells whether that is a little or a lot.
+
+    Raises:
+        SourceError: There is such a number.
+    """
+    for column in columns:
+        value = quoted_name(column.name)
+        (example,) = first_row(
+            con, f"select min({value}) from {relation} where regexp_full_match({value}, '{_GROUPED_BY_POINTS}')"
+        )
+        if example is not None:
+            lines = [setting_lines(name, contract, {}, more={"decimal": f'"{mark}"'}) for mark in (",", ".")]
+            raise SourceError(
+                f"{name}: column {feeds[column.name].label!r} ({contract.name}.{column.name}) has numbers such as "
+                f"{example!r}, and none in the file tells whether the point separates thousands or decimals.\n"
+                f"  Say in sources.yml, if it separates thousands:\n{lines[0]}\n"
+                f"    or, if it separates decimals:\n{lines[1]}"
+            )
+
+
+_GROUPED_BY_POINTS = r"[+-]?[1-9]\d{0,2}(\.\d{3})+"
 
 
 def _only(names: Sequence[str], *, comma: bool) -> str:
@@ -320,6 +358,11 @@ def _currency(
                     f"{name}: column {feeds[column].label!r} ({contract.name}.{column}) has amounts in more than one "
                     f"currency: {' beside '.join(map(repr, marks.values()))}. They cannot be added up.\n"
                     "  Convert them, or say in sources.yml by which column to tell the rows that count:\n"
-                    + setting_lines(name, contract, {}, where={"<column of the file>": "<value of the rows to keep>"})
+                    + setting_lines(
+                        name,
+                        contract,
+                        {},
+                        more={"where": filter_text("<column of the file>", "<value of the rows to keep>")},
+                    )
                 )
     return next(iter(marks), None)

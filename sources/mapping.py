@@ -36,6 +36,9 @@ EXCEL = "excel"
 UNIX_UNITS = {"unix": 1, "unix_ms": 1000}
 """Formats of times that are numbers since 1970, with their ticks a second."""
 
+Decimal = Literal[".", ","]
+"""What separates a number's decimals."""
+
 Unit = Literal["cents", "percent", "thousands"]
 """What a number counts, where it is not the contract's own unit."""
 
@@ -139,6 +142,7 @@ class FileMapping(BaseModel):
         delimiter: What separates fields; found out from the first line where not given.
         skip_lines: Lines above the header, or above the first row where there is no header.
         header: Column names of a file that has no header line.
+        decimal: What separates decimals; found out from all its numbers where not given.
         timezone: IANA name of the zone of the file's times that carry none; the business's own where not given.
         where: File column to the values of the rows to keep; a row must fit all of them.
         where_not: File column to the values of the rows to leave out.
@@ -155,6 +159,7 @@ class FileMapping(BaseModel):
     delimiter: Delimiter | None = None
     skip_lines: int | None = Field(default=None, ge=0)
     header: tuple[StrictStr, ...] | None = None
+    decimal: Decimal | None = None
     timezone: StrictStr | None = None
     where: dict[StrictStr, Values] = Field(default_factory=dict)
     where_not: dict[StrictStr, Values] = Field(default_factory=dict)

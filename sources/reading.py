@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 
 from sources.delivery import ColumnRead, Delivery, Request, SourceError
 from sources.file_rows import CURRENCY_COLUMNS, FileRows, Plan, file_version
-from sources.inference import NUMBER_KINDS, infer_styles
+from sources.inference import NUMBER_KINDS, Inferred, infer_styles
 from sources.mapping import DATE_KINDS
 from sources.month_files import MONTH, MonthFiles, month_number, name_rows, number_repeats
 from sources.quarantine import write_bad_rows
-from sources.recognition import columns_of, derives_amount, plain, setting_lines, yaml_text
+from sources.recognition import columns_of, derives_amount, filter_text, plain, setting_lines, yaml_text
 from sources.sql import first_row, literal, quoted_name
 from sources.typing_sql import Problem, Styles, problems, typed
 
@@ -128,7 +128,7 @@ def _connection(target: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection
 
 def _infer(rows: FileRows) -> tuple[Styles, bool]:
     """How values are written, by the first rows where these say all, and whether no other row can change it."""
-    plan, con = rows.plan, rows.con
+    con = rows.con
     try:
         con.execute(f"create temp table sample as select * from ({rows.fields()}) limit {_SAMPLE_ROWS}")
     except _UNREADABLE as error:
@@ -137,7 +137,7 @@ def _infer(rows: FileRows) -> tuple[Styles, bool]:
     is_all = first_row(con, "select count(*) from sample")[0] < _SAMPLE_ROWS
     con.execute(f"delete from sample where not ({_COUNTED})")
     try:
-        inferred = infer_styles(con, "sample", plan.name, plan.contract, plan.feeds, native=rows.native)
+        inferred = _styles(rows, "sample")
     except SourceError:
         if is_all:
             raise
@@ -152,6 +152,23 @@ def _infer(rows: FileRows) -> tuple[Styles, bool]:
 _COUNTED = "_is_whole and _is_kept and not _is_header"
 
 
+def _styles(rows: FileRows, relation: str) -> Inferred:
+    plan = rows.plan
+    layout = plan.layout
+    # Programs write the numbers of JSON, Parquet and workbooks, and group no digits.
+    by_hand = layout is not None and layout.delimiter != "json" and plan.sheet is None
+    return infer_styles(
+        rows.con,
+        relation,
+        plan.name,
+        plan.contract,
+        plan.feeds,
+        native=rows.native,
+        decimal=plan.entry.decimal if plan.entry else None,
+        may_group=by_hand,
+    )
+
+
 def _infer_from_all(rows: FileRows) -> Styles:
     """How values are written, by all of them; see `inference.infer_styles` for what is refused."""
     plan, con = rows.plan, rows.con
@@ -164,7 +181,7 @@ def _infer_from_all(rows: FileRows) -> Styles:
         f"create or replace temp table everything as "
         f"select {', '.join(columns) or '_line'} from ({rows.fields()}) where {_COUNTED}"
     )
-    styles = infer_styles(con, "everything", plan.name, plan.contract, plan.feeds, native=rows.native).styles
+    styles = _styles(rows, "everything").styles
     con.execute("drop table everything")
     return styles
 
@@ -398,7 +415,7 @@ def _one_currency(plan: Plan, column: dict[str, int], styles: Styles, wanted: st
         raise SourceError(
             f"{plan.name}: {one} in line {first}, {two} in line {second}: amounts in more than one currency cannot be "
             "added up.\n  Convert them, or say in sources.yml which rows count:\n"
-            + setting_lines(plan.name, plan.contract, {}, where={label: keep})
+            + setting_lines(plan.name, plan.contract, {}, more={"where": filter_text(label, keep)})
         )
     currency = next(iter(found), None)
     if currency is not None and wanted is not None and currency not in (wanted, "$", "¥"):

@@ -315,7 +315,7 @@ _FIRST_LINE = "    files:"
 
 
 def setting_lines(
-    name: str, contract: Contract, columns: dict[str, str], note: str = "", where: dict[str, str] | None = None
+    name: str, contract: Contract, columns: dict[str, str], note: str = "", more: dict[str, str] | None = None
 ) -> str:
     """The lines for sources.yml that settle how a file is read, indented for a message.
 
@@ -324,17 +324,20 @@ def setting_lines(
         contract: The table it is read as.
         columns: Contract column to what sources.yml shall say of it, as YAML.
         note: A comment to end with.
-        where: File column to the value of the rows to keep.
+        more: Other keys of the entry, as YAML.
     """
     lines = [_FIRST_LINE, f"      - path: {yaml_text(name)}", f"        table: {contract.name}"]
-    if where:
-        listed = ", ".join(f"{yaml_text(label)}: [{yaml_text(value)}]" for label, value in where.items())
-        lines.append(f"        where: {{{listed}}}")
+    lines += [f"        {key}: {value}" for key, value in (more or {}).items()]
     if columns:
         lines += ["        columns:", *(f"          {column}: {source}" for column, source in columns.items())]
     if note:
         lines.append(f"{' ' * (10 if columns else 8)}# {note}")
     return "\n".join(lines)
+
+
+def filter_text(label: str, value: str) -> str:
+    """A filter by one value of one file column, as YAML."""
+    return f"{{{yaml_text(label)}: [{yaml_text(value)}]}}"
 
 
 def shows_settings(message: str) -> bool:

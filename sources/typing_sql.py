@@ -54,8 +54,8 @@ _PLAIN = {
 
 def _grouped(point: str, separator: str) -> str:
     body = (
-        rf"(\d+({point}\d*)?|{point}\d+|\d{{1,3}}({separator}\d{{3}})+({point}\d*)?"
-        rf"|\d{{1,3}}([{_SPACES}]\d{{3}})+({point}\d*)?){_EXPONENT}"
+        rf"(\d+({point}\d*)?|{point}\d+|[1-9]\d{{0,2}}({separator}\d{{3}})+({point}\d*)?"
+        rf"|[1-9]\d{{0,2}}([{_SPACES}]\d{{3}})+({point}\d*)?){_EXPONENT}"
     )
     mark = rf"(({CURRENCY_MARK})[{_SPACES}]?)?"
     behind = rf"([{_SPACES}]?({CURRENCY_MARK}))?"

@@ -104,7 +104,7 @@ def refresh_raw(
                 say(message)
             outcomes += merged
             warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
-            yield _result(contract, folder, merged)
+            yield _result(contract, folder, merged, deliveries, settings)
         for message in _no_longer_in_files(outcomes, files, folder.state().files):
             say(message)
         folder.clear_incoming()
@@ -216,13 +216,21 @@ def _clock_spec() -> dg.AssetSpec:
     )
 
 
-def _result(contract: Contract, folder: RawFolder, outcomes: list[Outcome]) -> dg.MaterializeResult:
+def _result(
+    contract: Contract, folder: RawFolder, outcomes: list[Outcome], deliveries: list[Delivery], settings: Settings
+) -> dg.MaterializeResult:
     with duckdb.connect() as connection:
         frame = connection.execute(f"select * from read_parquet({quoted(folder.glob(contract))}) limit 5").df()
     totals = {
         word: sum(getattr(outcome, word) for outcome in outcomes)
-        for word in ("rows", "inserted", "restated", "duplicate", "quarantined")
+        for word in ("rows", "inserted", "restated", "duplicate", "quarantined", "left_out")
     }
+    more: dict[str, dg.MetadataValue] = {}
+    if totals["quarantined"]:
+        more["quarantine"] = dg.MetadataValue.path(str(settings.quarantine / contract.source / contract.table))
+    if lines := [line for delivery in deliveries for line in _how_read(delivery)]:
+        title = ["| file | its column | read as | because of | how |", "|---|---|---|---|---|"]
+        more["how_read"] = dg.MetadataValue.md("\n".join([*title, *lines]))
     return dg.MaterializeResult(
         asset_key=[contract.source, contract.table],
         metadata={
@@ -230,8 +238,17 @@ def _result(contract: Contract, folder: RawFolder, outcomes: list[Outcome]) -> d
             "files": len(outcomes),
             **{f"rows_{word}" if word != "rows" else "rows_in": count for word, count in totals.items()},
             "preview": dg.MetadataValue.md(preview_markdown(frame)),
+            **more,
         },
     )
+
+
+def _how_read(delivery: Delivery) -> Iterator[str]:
+    """Rows of a table that says how a file's columns were read."""
+    for column in delivery.columns:
+        label = column.label if column.label is not None else f"(always {column.constant})"
+        cells = (delivery.name, label, column.column or "not used", column.why, column.how)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _no_longer_in_files(
