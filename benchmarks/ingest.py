@@ -77,6 +77,7 @@ def measure(way: str, source: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure, or be measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
