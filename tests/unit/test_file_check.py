@@ -35,7 +35,8 @@ def pulse(*arguments: str | Path) -> Result:
 
 def test_it_shows_how_each_column_was_read_and_keeps_nothing(folder: Path) -> None:
     (folder / "orders.csv").write_text(
-        "Order;Customer;Order Date;Paid;Remark;Qty\n1;K1;13.01.2024;12,50;;2\n2;;14.01.2024;-3,00;x;1\n3;K2;soon;1,00;;1\n"
+        "Order;Customer;Order Date;Paid;Remark;Qty\n"
+        "1;K1;13.01.2024;12,50;;2\n2;;14.01.2024;-3,00;x;1\n3;K2;soon;1,00;;1\n"
     )
     (folder / "sources.yml").write_text("files:\n  - {path: orders.csv, table: shop.sales, columns: {amount: Paid}}\n")
     before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
