@@ -78,6 +78,8 @@ def unpack(path: Path, name: str, folder: Path) -> list[Part]:
     if suffix == ".gz":
         folder.mkdir(parents=True, exist_ok=True)
         inner = PurePosixPath(name).stem
+        if not PurePosixPath(inner).suffix:
+            raise _unreadable(name, suffix)
         target = folder / f"0{PurePosixPath(inner).suffix}"
         try:
             with gzip.open(path) as packed, target.open("wb") as plain:
@@ -86,8 +88,15 @@ def unpack(path: Path, name: str, folder: Path) -> list[Part]:
             raise SourceError(f"{name}: damaged or cut off ({error}). Copy or export it again.") from error
         return [_renamed(part, name) for part in unpack(target, inner, folder / "0")]
     if suffix == ".zip":
-        return list(_members(path, name, folder))
-    raise SourceError(
+        members = list(_members(path, name, folder))
+        if not members:
+            raise SourceError(f"{name}: there is no file in it. Take it out of the folder, or fill it.")
+        return members
+    raise _unreadable(name, suffix)
+
+
+def _unreadable(name: str, suffix: str) -> SourceError:
+    return SourceError(
         f"{name}: files ending {suffix or 'without a suffix'} cannot be read; readable are {', '.join(READABLE)}. "
         "Export it as CSV, or take it out of the folder."
     )
@@ -105,7 +114,7 @@ def _members(path: Path, name: str, folder: Path) -> Iterator[Part]:
         with zipfile.ZipFile(path) as archive:
             for number, member in enumerate(archive.infolist()):
                 parts = PurePosixPath(member.filename).parts
-                hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
+                hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)
                 if member.is_dir() or hidden or member.filename.lower().endswith(IGNORED_SUFFIXES):
                     continue
                 # Names from an archive are shown, never used as paths.

@@ -209,18 +209,20 @@ class FileRows:
                     cases = " ".join(f"when {literal(own)} then {literal(meant)}" for own, meant in feed.values)
                     value = f"case {_trimmed(name, column.kind)} {cases} end"
                 selected.append(f"{value} as {name}")
-        kept = [
-            f"coalesce({_trimmed(quoted_name(f'${place}'), Kind.TEXT)}, '') {'not ' if negated else ''}in ({values})"
-            for place, (_, values, negated) in enumerate(self._filters)
-        ]
+        kept = []
+        for place, (_, values, negated) in enumerate(self._filters):
+            value = f"lower(coalesce({_trimmed(quoted_name(f'${place}'), Kind.TEXT)}, ''))"
+            kept.append(f"{value} {'not ' if negated else ''}in ({values})")
         selected.append(f"{' and '.join(kept) or 'true'} as _is_kept")
         header = "false"
         if plan.layout is not None and plan.layout.header_line and plan.layout.delimiter != "json" and self._positions:
             same = [
-                f"{quoted_name(name)} is not distinct from {literal(plan.header[index])}"
+                f"coalesce(trim({quoted_name(name)}, {literal(SPACE)}), '') = {literal(plan.header[index])}"
                 for name, index in self._positions.items()
             ]
-            header = f"case when {same[0]} then {' and '.join(same)} else false end"
+            name, index = next(iter(self._positions.items()))
+            may_be = f"contains({quoted_name(name)}, {literal(plan.header[index])})"
+            header = f"case when {may_be} then {' and '.join(same)} else false end"
         selected.append(f"{header} as _is_header")
         currency = _trimmed(quoted_name("$currency"), Kind.ID) if "$currency" in self._extra else "null::varchar"
         selected.append(f"{currency} as _currency")
@@ -236,13 +238,13 @@ def _trimmed(text: str, kind: Kind) -> str:
     """
     trimmed = f"nullif(trim({text}, {literal(SPACE)}), '')"
     if kind == Kind.TEXT:
-        return f"case when regexp_full_match({text}, '[!-~]([ -~]*[!-~])?') then {text} else {trimmed} end"
+        return f"nullif(case when regexp_full_match({text}, '[!-~]([ -~]*[!-~])?') then {text} else {trimmed} end, '-')"
     # Not `in`: DuckDB makes a join of it, for which it trims every row.
     present = f"case when not regexp_full_match({trimmed}, {literal(_MISSING)}) then {trimmed} end"
     if kind != Kind.ID:
         return present
     tidy = f"regexp_replace(regexp_replace({present}, '^''', ''), '^([0-9]+)\\.0$', '\\1')"
-    tidy = f"case when contains({text}, '@') then lower({tidy}) else {tidy} end"
+    tidy = f"nullif(case when contains({text}, '@') then lower({tidy}) else {tidy} end, '')"
     return f"case when regexp_full_match({text}, '[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*') then {text} else {tidy} end"
 
 
@@ -253,7 +255,7 @@ def _filters(plan: Plan) -> list[tuple[int, str, bool]]:
     return [
         (
             position(plan.name, plan.header, label, f"{plan.where or plan.name}.{key}"),
-            ", ".join(map(literal, values)),
+            ", ".join(literal(value.lower()) for value in values),
             negated,
         )
         for key, said, negated in (("where", plan.entry.where, False), ("where_not", plan.entry.where_not, True))

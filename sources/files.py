@@ -94,11 +94,14 @@ def _visible(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder, followlinks=True):
         here = Path(parent)
         # A link may lead back to a folder above it.
-        if (real := here.resolve()) in seen:
+        if (real := os.path.realpath(here)) in seen:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        # Folders before links to them, so that a file goes by its own name.
+        folders[:] = sorted(
+            (name for name in folders if not name.startswith(".")), key=lambda name: ((here / name).is_symlink(), name)
+        )
         for name in names:
             path = here / name
             is_mapping = here == folder and name == MAPPING_NAME
@@ -212,11 +215,11 @@ class FilesSource:
             # One file was asked for; of the sources.yml beside it only what it says of that file counts.
             own = [found for found in mapped if found.path.resolve() == self._path.resolve()]
             return own or [_Found(self._path, self._path.name, None)]
-        taken = {found.path.resolve() for found in mapped}
+        taken = {os.path.realpath(found.path) for found in mapped}
         found = [
             _Found(path, self._name(path), _placed(path.relative_to(self._path)))
             for path in _visible(self._path)
-            if path.resolve() not in taken
+            if os.path.realpath(path) not in taken
         ]
         return mapped + found
 

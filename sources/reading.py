@@ -53,7 +53,7 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
     Raises:
         SourceError: Its dates or its amounts can be read in two ways, it is damaged, or it changed while it was read.
     """
-    with _connection(target, request.memory) as con:
+    with _connection(plan.name, target, request.memory) as con:
         rows = FileRows(con, plan, request.timezone)
         found, styles, wrong = _read(rows, target, request)
         if found.some_amounts_derived:
@@ -112,16 +112,21 @@ def _read(rows: FileRows, target: Path, request: Request) -> tuple[_Found, Style
 
 
 @contextmanager
-def _connection(target: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connection(name: str, target: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB in memory that goes to disk beside the target when it needs more than it may."""
     spill = target.with_name(f"{target.name}.spill")
     with duckdb.connect() as con:
         con.execute(f"set memory_limit = {literal(memory)}")
         con.execute(f"set temp_directory = {literal(str(spill))}")
+        con.execute("set enable_progress_bar = false")
         # Zoned times in Parquet are turned into local ones explicitly; UTC is what their text says till then.
         con.execute("set TimeZone = 'UTC'")
         try:
             yield con
+        except duckdb.OutOfMemoryException as error:
+            raise SourceError(
+                f"{name}: {memory} are too little to read it. Set PULSE_MEMORY to more, say 2GB."
+            ) from error
         finally:
             shutil.rmtree(spill, ignore_errors=True)
 
@@ -407,10 +412,15 @@ def _one_currency(plan: Plan, column: dict[str, int], styles: Styles, wanted: st
         SourceError: There are several, or another one than sources.yml says.
     """
     mark = styles.numbers.currency
-    found = {name.upper(): line for name, line in column.items()} or ({_MARKS.get(mark, mark): 0} if mark else {})
+    # The first line counts of a currency that is written in several ways.
+    found = {name.upper(): line for name, line in reversed(column.items())}
+    if not found and mark:
+        found = {_MARKS.get(mark, mark): 0}
+        {_MARKS.get(mark, mark): 0} if mark else {}
+    )
     label = next((label for label in plan.header if plain(label) in CURRENCY_COLUMNS), "<column of the file>")
     if len(found) > 1:
-        (one, first), (two, second) = list(found.items())[:2]
+        (one, first), (two, second) = sorted(found.items(), key=lambda item: item[1])[:2]
         keep = next(name for name in column if name.upper() == one)
         raise SourceError(
             f"{plan.name}: {one} in line {first}, {two} in line {second}: amounts in more than one currency cannot be "

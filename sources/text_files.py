@@ -33,12 +33,21 @@ SPACE = " \t\r\n\v\f\u00a0\ufeff"
 NEWLINE = b"\n"
 
 _CHUNK = 1 << 22
+_BUFFER = 8_000_000
+"""Bytes that DuckDB splits at a time, per thread; its own choice takes four times the memory and no less time."""
+
+# A header or a description may be longer than csv's limit; a record's length is bounded by its lines.
+csv.field_size_limit(_CHUNK)
 _TAIL = 1 << 16
 _LONGEST_RECORD = 1000
 """Lines that a quoted field may span; a quote that closes later than that was never meant to open one."""
 _LONGEST_HEADER = 50
 _TITLE_LINES = 12
 """Lines that are looked at for a header: a report may have a title above it."""
+
+# Western letters, dashes and quotes in UTF-8; in Latin-1 these pairs of characters are no text.
+_UTF8_LETTER = re.compile(rb"[\xc3-\xc5][\x80-\xbf]|\xe2\x80[\x90-\xa6]")
+_ONE_BYTE = ("cp1252", "latin-1")
 
 _MAGIC = {b"PK\x03\x04": "a zip archive or a workbook", b"PAR1": "a Parquet file", b"%PDF": "a PDF"}
 
@@ -53,11 +62,13 @@ class Fingerprint:
         sha256: Digest of the bytes, not yet finished, so that more can be added.
         encoding: Python's name of the encoding; None when it is not text.
         lines: Lines that hold anything, where blank ones stand only at the end and all lines end alike; else None.
+        broken_line: The first line that is no UTF-8, in a file of which other letters are.
     """
 
     sha256: hashlib._Hash
     encoding: str | None
     lines: int | None
+    broken_line: int | None = None
 
 
 def fingerprint(path: Path) -> Fingerprint:
@@ -70,6 +81,7 @@ def fingerprint(path: Path) -> Fingerprint:
     utf8 = codecs.getincrementaldecoder("utf-8")()
     is_utf8, has_nul, undefined_in_1252, start = True, False, False, b""
     ends, returns, pairs, last = 0, 0, 0, b""
+    before, broken_line, has_letters = 0, None, False
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             start = start or chunk[:4]
@@ -84,12 +96,16 @@ def fingerprint(path: Path) -> Fingerprint:
             if is_utf8 and not (chunk.isascii() and not utf8.getstate()[0]):
                 try:
                     utf8.decode(chunk)
-                except UnicodeDecodeError:
+                except UnicodeDecodeError as error:
                     is_utf8 = False
+                    broken_line = before + error.object.count(NEWLINE, 0, error.start) + 1
+            before = ends
+            has_letters = has_letters or _UTF8_LETTER.search(chunk) is not None
             if not is_utf8:
                 undefined_in_1252 = undefined_in_1252 or any(byte in chunk for byte in b"\x81\x8d\x8f\x90\x9d")
     # A multi-byte character cut off at the very end leaves bytes in the decoder.
-    is_utf8 = is_utf8 and not utf8.getstate()[0]
+    if is_utf8 and utf8.getstate()[0]:
+        is_utf8, broken_line = False, ends + 1
     encoding: str | None
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
@@ -99,10 +115,10 @@ def fingerprint(path: Path) -> Fingerprint:
     elif is_utf8:
         encoding = "utf-8-sig"
     else:
-        encoding = "latin-1" if undefined_in_1252 else "cp1252"
+        encoding = _ONE_BYTE[undefined_in_1252]
     is_even = returns == 0 or returns == pairs == ends
     lines = ends + (last not in (b"", b"\n")) - _blank_at_end(path) if is_even and encoding == "utf-8-sig" else None
-    return Fingerprint(digest, encoding, lines)
+    return Fingerprint(digest, encoding, lines, broken_line if has_letters and encoding in _ONE_BYTE else None)
 
 
 def _blank_at_end(path: Path) -> int:
@@ -166,6 +182,13 @@ def lay_out(
         raise SourceError(
             f"{name}: {_why_binary(path)}. Export it as CSV (UTF-8), Excel (.xlsx), JSON lines (.jsonl) or Parquet."
         )
+    if seen.broken_line is not None:
+        raise SourceError(
+            f"{name}, line {seen.broken_line}: a letter is no UTF-8 although others of the file are; the file was cut "
+            "off, or put together from several. Save it as UTF-8."
+        )
+    if encoding.startswith("utf-16"):
+        _check_letters(path, name, encoding)
     first = [one for one in _first_records(path, name, encoding) if one.line > (skip_lines or 0)]
     if header is not None:
         columns, above = tuple(header), skip_lines or 0
@@ -247,12 +270,28 @@ def _first_records(path: Path, name: str, encoding: str) -> list[_Record]:
                 if len(found) == _TITLE_LINES or number > _LONGEST_RECORD:
                     break
         except UnicodeError as error:
-            raise SourceError(
-                f"{name}: cut off, or not the {encoding.upper()} that it begins as ({error}). Export it again."
-            ) from error
+            raise _cut_off(name, encoding, error) from error
     if waiting and not found:
         found.append(_Record(1, waiting[0], 1))
     return found
+
+
+def _check_letters(path: Path, name: str, encoding: str) -> None:
+    """Read a whole file in an encoding of which only the beginning has been seen.
+
+    Raises:
+        SourceError: It is not in that encoding to its end.
+    """
+    with path.open(encoding=encoding) as file:
+        try:
+            while file.read(_CHUNK):
+                pass
+        except UnicodeError as error:
+            raise _cut_off(name, encoding, error) from error
+
+
+def _cut_off(name: str, encoding: str, error: UnicodeError) -> SourceError:
+    return SourceError(f"{name}: cut off, or not the {encoding.upper()} that it begins as ({error}). Export it again.")
 
 
 def _detect(line: str, wanted: int | None = None) -> Delimiter:
@@ -430,7 +469,8 @@ def quick_query(path: Path, layout: Layout, positions: dict[str, int]) -> str:
     return (
         f"select {layout.header_line} + row_number() over () as _line, true as _is_whole{columns} from read_csv("
         f"{literal(str(path))}, auto_detect = false, header = false, skip = {layout.header_line}, "
-        f"delim = {literal(layout.delimiter)}, quote = '\"', escape = '\"', strict_mode = true, columns = {{{types}}})"
+        f"buffer_size = {_BUFFER}, delim = {literal(layout.delimiter)}, quote = '\"', escape = '\"', "
+        f"strict_mode = true, columns = {{{types}}})"
     )
 
 
