@@ -416,8 +416,6 @@ def _one_currency(plan: Plan, column: dict[str, int], styles: Styles, wanted: st
     found = {name.upper(): line for name, line in reversed(column.items())}
     if not found and mark:
         found = {_MARKS.get(mark, mark): 0}
-        {_MARKS.get(mark, mark): 0} if mark else {}
-    )
     label = next((label for label in plan.header if plain(label) in CURRENCY_COLUMNS), "<column of the file>")
     if len(found) > 1:
         (one, first), (two, second) = sorted(found.items(), key=lambda item: item[1])[:2]
