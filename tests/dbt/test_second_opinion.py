@@ -486,7 +486,8 @@ def test_campaign_roi(raw: Raw) -> None:
         row: dict[str, object] = {"campaign_id": campaign, "treated_count": n, "control_count": len(control)}
         for measure in ("orders", "revenue", "margin"):
             effect = treated[measure].mean() - control[measure].mean()
-            error = np.sqrt(treated[measure].var() / n + control[measure].var() / len(control))
+            # Without a control group there is neither mean nor variance, and nothing to say.
+            error = np.sqrt(treated[measure].var() / n + control[measure].var() / max(len(control), 1))
             half = norm.ppf(0.975) * error
             row |= {
                 f"incremental_{measure}": n * effect,
