@@ -89,6 +89,8 @@ def _show(console: Console, reading: Reading) -> None:
     )
     if outcome.set_aside:
         console.print(f"The whole file would be set aside: {outcome.set_aside}", style="red", markup=False)
+    for note in reading.delivery.notes:
+        console.print(f"Note: {note}", style="yellow", markup=False, highlight=False)
     for refused in reading.refused:
         _show_refused(console, *refused)
 

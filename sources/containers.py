@@ -21,12 +21,13 @@ import duckdb
 import python_calamine
 
 from sources.delivery import SourceError
+from sources.recognition import WORKBOOKS
 from sources.sql import literal
 
 TEXT_SUFFIXES = (".csv", ".txt", ".tsv")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
-WORKBOOK_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+WORKBOOK_SUFFIXES = tuple(f".{ending}" for ending in WORKBOOKS)
 READABLE = (*TEXT_SUFFIXES, *JSON_SUFFIXES, *PARQUET_SUFFIXES, *WORKBOOK_SUFFIXES, ".gz", ".zip")
 """Endings of files that can be read."""
 

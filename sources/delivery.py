@@ -108,6 +108,7 @@ class Delivery:
         left_out: Rows that sources.yml leaves out; not among `rows`.
         currency: What its amounts are in, where it says so.
         columns: How its columns were read, where it was read by this refresh.
+        notes: What the user should know of it though it was read.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Delivery:
     left_out: int = 0
     currency: str | None = None
     columns: tuple[ColumnRead, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from sources.contracts import BY_NAME, CONTRACTS, Column, Kind
 from sources.delivery import Delivery, Outcome, Request, SourceError
 from sources.file_rows import Plan
 from sources.files import FilesSource
-from sources.mapping import FileMapping
 from sources.quarantine import refused_rows
 from sources.reading import read_file
-from sources.recognition import Feed
+from sources.recognition import Feed, plain
 from sources.sql import first_row, literal, quoted_name
 from sources.store import RawFolder
 
@@ -146,6 +145,13 @@ def _uses(raw: RawFolder) -> tuple[list[str], list[str]]:
     sales = rows["shop.sales"] > 0
     table = "shop.sales" if sales else "usage.activity"
     tell(works=filled(table, "customer_id"), what="who the customers are: RFM and segments", without="no customer ids")
+    buyers, known = raw.buyers() if sales else (0, 0)
+    if buyers and rows["shop.customers"]:
+        tell(
+            works=known > 0,
+            what="what is known of customers beside their sales",
+            without=f"none of the {buyers:,} buyers is in shop.customers; do both files say who by the same id?",
+        )
     days = _days(raw, table)
     tell(
         works=days > 2 * _HORIZON + 30,
@@ -200,21 +206,26 @@ def _sources_yml(plans: list[Plan]) -> str:
         if plan.sheet is not None:
             entry["sheet"] = plan.sheet
         if plan.entry is not None:
-            entry |= _said(plan.entry)
+            entry |= _said(plan)
         entry["columns"] = {column: _source(plan, feed) for column, feed in plan.feeds.items()}
         entries.append(entry)
     return yaml.safe_dump({"files": entries}, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _said(entry: FileMapping) -> dict[str, object]:
-    """What an entry says beside path, table and columns."""
-    said = entry.model_dump(
+def _said(plan: Plan) -> dict[str, object]:
+    """What a file's entry says beside path, table and columns."""
+    if plan.entry is None:
+        return {}
+    said: dict[str, object] = plan.entry.model_dump(
         by_alias=True,
         exclude_defaults=True,
-        include={"delimiter", "skip_lines", "header", "decimal", "timezone", "where", "where_not", "fill_down"},
+        include={"delimiter", "skip_lines", "header", "decimal", "timezone", "where", "where_not"},
         mode="json",
     )
-    return dict(said)
+    if fill := plan.entry.fill_down:
+        present = set(map(plain, plan.header))
+        said["fill_down"] = {"by": fill.by, "columns": [label for label in fill.columns if plain(label) in present]}
+    return said
 
 
 def _source(plan: Plan, feed: Feed) -> object:

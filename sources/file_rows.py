@@ -12,7 +12,7 @@ import duckdb
 
 from sources.contracts import Contract, Kind
 from sources.mapping import DATE_KINDS, NUMBER_KINDS, FileMapping
-from sources.recognition import Feeds, columns_of, plain, position
+from sources.recognition import Export, Feeds, columns_of, plain, position
 from sources.sql import literal, quoted_name
 from sources.text_files import SPACE, Layout, fields_query, quick_query, records
 
@@ -95,8 +95,16 @@ class FileRows:
         if fill is not None:
             where = f"{plan.where or plan.name}.fill_down"
             self._extra["$by"] = position(plan.name, plan.header, fill.by, f"{where}.by")
-            self._filled = {position(plan.name, plan.header, label, f"{where}.columns") for label in fill.columns}
+            labels = fill.columns
+            if isinstance(plan.entry, Export):
+                # Not every version of a program's export has all of them.
+                present = set(map(plain, plan.header))
+                labels = tuple(label for label in labels if plain(label) in present)
+            self._filled = {position(plan.name, plan.header, label, f"{where}.columns") for label in labels}
         currency = [index for index, label in enumerate(plan.header) if plain(label) in CURRENCY_COLUMNS]
+        self.status = _unused_status(plan)
+        if self.status is not None:
+            self._extra["$status"] = self.status
         has_money = any(
             column.kind == Kind.NUMBER and column.name in plan.feeds and column.name != "quantity"
             for column in columns_of(plan.contract, plan.feeds)
@@ -117,7 +125,7 @@ class FileRows:
         return layout.lines - layout.header_line if self.is_quick and layout and layout.lines is not None else None
 
     def fields(self) -> str:
-        """SQL for all rows: _line, _is_whole, _is_kept, _is_header, _currency, and each fed column.
+        """SQL for all rows: _line, _is_whole, _is_kept, _is_header, _currency, _status, and each fed column.
 
         Fed columns are text, null where empty, but for those in `native`.
         """
@@ -226,7 +234,21 @@ class FileRows:
         selected.append(f"{header} as _is_header")
         currency = _trimmed(quoted_name("$currency"), Kind.ID) if "$currency" in self._extra else "null::varchar"
         selected.append(f"{currency} as _currency")
+        status = _trimmed(quoted_name("$status"), Kind.TEXT) if "$status" in self._extra else "null::varchar"
+        selected.append(f"{status} as _status")
         return ", ".join(selected)
+
+
+def _unused_status(plan: Plan) -> int | None:
+    """Position of a column of sales that says what became of an order and that nothing uses."""
+    if plan.contract.name != "shop.sales":
+        return None
+    used = {feed.index for feed in plan.feeds.values()}
+    if plan.entry is not None:
+        filtered = {plain(label) for label in (*plan.entry.where, *plan.entry.where_not)}
+        used |= {index for index, label in enumerate(plan.header) if plain(label) in filtered}
+    places = [index for index, label in enumerate(plan.header) if plain(label).endswith(("status", "storniert"))]
+    return next((index for index in places if index not in used), None)
 
 
 def _trimmed(text: str, kind: Kind) -> str:

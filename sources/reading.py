@@ -22,7 +22,7 @@ from sources.inference import NUMBER_KINDS, Inferred, infer_styles
 from sources.mapping import DATE_KINDS
 from sources.month_files import MONTH, MonthFiles, month_number, name_rows, number_repeats
 from sources.quarantine import write_bad_rows
-from sources.recognition import columns_of, derives_amount, filter_text, plain, setting_lines, yaml_text
+from sources.recognition import Export, columns_of, derives_amount, filter_text, plain, setting_lines, yaml_text
 from sources.sql import first_row, literal, quoted_name
 from sources.typing_sql import Problem, Styles, problems, typed
 
@@ -86,6 +86,7 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
         left_out=found.left_out,
         currency=currency,
         columns=_columns_read(plan, styles),
+        notes=_notes(plan, rows, found),
     )
 
 
@@ -212,6 +213,7 @@ class _Found:
         left_out: Rows that sources.yml leaves out.
         bad: Their `line` and the number of their first `problem`.
         currencies: Values of the currency column, with the line each was first seen in.
+        states: Values of a column that says what became of an order and that nothing uses.
         some_amounts_derived: Beside given amounts there are derived ones.
         some_named: Some rows came without a key and were named after their values.
     """
@@ -220,6 +222,7 @@ class _Found:
     left_out: int
     bad: pa.Table
     currencies: dict[str, int]
+    states: frozenset[str]
     some_amounts_derived: bool
     some_named: bool
 
@@ -265,6 +268,7 @@ def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tup
     seen, good, left_out, is_mixed, some_named = 0, 0, 0, False, False
     bad: list[pa.Table] = []
     currencies: dict[str, int] = {}
+    states: set[str] = set()
     stops = pa.array(stop_at, pa.int64())
     months = MonthFiles(target, rows.plan.contract)
     try:
@@ -287,11 +291,14 @@ def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tup
                 if currency is not None and currency not in currencies:
                     at = pc.index(table.column("_currency"), currency).as_py()
                     currencies[currency] = table.column("_line")[at].as_py()
+            if rows.status is not None and len(states) < _MOST_STATES:
+                states |= {state for state in pc.unique(table.column("_status")).to_pylist() if state is not None}
             months.write(table)
     finally:
         months.close()
     lines = (pa.concat_tables(bad) if bad else _NO_LINES).rename_columns(["line", "problem"])
-    return seen, _Found(good + lines.num_rows, left_out, lines, currencies, is_mixed, some_named)
+    found = _Found(good + lines.num_rows, left_out, lines, currencies, frozenset(states), is_mixed, some_named)
+    return seen, found
 
 
 _NO_LINES = pa.table({"line": pa.array([], pa.int64()), "problem": pa.array([], pa.int64())})
@@ -330,10 +337,13 @@ def _judged(rows: FileRows, request: Request, styles: Styles, wrong: list[Proble
         for name in contract.column_names
     ]
     return f"""
-        with valued as (select _line, _is_whole, _is_kept, _is_header, _currency{texts}{values} from ({rows.fields()})),
+        with valued as (
+            select _line, _is_whole, _is_kept, _is_header, _currency, _status{texts}{values} from ({rows.fields()})
+        ),
         finished as (select *{derived} from valued){scaled}
         select {", ".join(listed)}, {request.batch}::bigint as _batch, {literal(plan.name)} as _file, _line,
-            {month_number(contract)} as {MONTH}, _currency, {is_derived} as _is_derived, {is_named} as _is_named,
+            {month_number(contract)} as {MONTH}, _currency, _status,
+            {is_derived} as _is_derived, {is_named} as _is_named,
             case when _is_header then {_HEADER_AGAIN} when not _is_whole then {_NOT_WHOLE}
                 when not _is_kept then {_LEFT_OUT}{cases} end::bigint as _problem
         from {"scaled" if scaled else "finished"}
@@ -400,6 +410,24 @@ def _refuse_order_totals(rows: FileRows) -> None:
         "    or, if it is what was paid for the line alone (quantity x unit_price then fills the empty ones):\n"
         f"{setting_lines(plan.name, plan.contract, {'amount': yaml_text(amount.label)})}"
     )
+
+
+_UNDONE = ("cancel", "void", "storn", "annul", "refund", "failed", "declined", "erstattet", "rembours")
+_MOST_STATES = 50
+
+
+def _notes(plan: Plan, rows: FileRows, found: _Found) -> tuple[str, ...]:
+    """What the reader should know of a file though it was read."""
+    notes = [plan.entry.note] if isinstance(plan.entry, Export) and plan.entry.note else []
+    undone = sorted(state for state in found.states if any(word in state.casefold() for word in _UNDONE))
+    if rows.status is not None and undone:
+        label = plan.header[rows.status]
+        listed = ", ".join(map(yaml_text, undone))
+        notes.append(
+            f"Rows whose {label!r} is {' or '.join(map(repr, undone))} count as sales. If they should not, add to this "
+            f"file's entry in sources.yml: where_not: {{{yaml_text(label)}: [{listed}]}}"
+        )
+    return tuple(notes)
 
 
 _MARKS = {"€": "EUR", "£": "GBP", "₹": "INR"}

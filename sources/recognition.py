@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from sources.contracts import BY_NAME, CONTRACTS, Column, Contract
+from sources.contracts import BY_NAME, CONTRACTS, Column, Contract, Kind
 from sources.delivery import SourceError
 from sources.mapping import HELPERS, ColumnMapping, FileMapping, Sign, Unit, columns_by_name, entry_mistakes, suggestion
 
@@ -72,10 +72,12 @@ class Export(FileMapping):
     Args:
         name: What it is called.
         recognised_by: Columns that together make it unmistakable.
+        note: What its reader should know.
     """
 
     path: str = ""
     name: str
+    note: str = ""
     recognised_by: tuple[str, ...]
 
     def and_said(self, entry: FileMapping | None) -> Export:
@@ -313,6 +315,9 @@ def yaml_text(text: str) -> str:
 
 _FIRST_LINE = "    files:"
 
+WORKBOOKS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
+"""Endings of workbooks; a sheet's name is the workbook's, a slash, and its own."""
+
 
 def setting_lines(
     name: str, contract: Contract, columns: dict[str, str], note: str = "", more: dict[str, str] | None = None
@@ -326,7 +331,11 @@ def setting_lines(
         note: A comment to end with.
         more: Other keys of the entry, as YAML.
     """
-    lines = [_FIRST_LINE, f"      - path: {yaml_text(name)}", f"        table: {contract.name}"]
+    book = re.fullmatch(rf"(.*\.(?:{'|'.join(WORKBOOKS)}))/(.+)", name, re.IGNORECASE)
+    path, sheet = (book[1], book[2]) if book else (name, None)
+    lines = [_FIRST_LINE, f"      - path: {yaml_text(path)}", f"        table: {contract.name}"]
+    if sheet is not None:
+        lines.append(f"        sheet: {yaml_text(sheet)}")
     lines += [f"        {key}: {value}" for key, value in (more or {}).items()]
     if columns:
         lines += ["        columns:", *(f"          {column}: {source}" for column, source in columns.items())]
@@ -400,9 +409,13 @@ def feeds(
         )
     zone = mapping.timezone if mapping else None
     return {
-        column: replace(taken[column], zone=_zone(taken[column], zone))
-        for column in columns_by_name(contract)
-        if column in taken
+        name: replace(
+            feed := taken[name],
+            zone=_zone(feed, zone),
+            unit=feed.unit or (_unit_of(feed.label, column) if feed.index is not None else None),
+        )
+        for name, column in columns_by_name(contract).items()
+        if name in taken
     }
 
 
@@ -421,6 +434,13 @@ def _exported(export: Export, header: Sequence[str]) -> Feeds:
         if source.constant is not None or len(indexes) == len(source.from_):
             found[column] = _feed(source, indexes, [header[index] for index in indexes], why)
     return found
+
+
+def _unit_of(label: str, column: Column) -> Unit | None:
+    """The unit that a column's own name says."""
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", label).casefold()
+    says_cents = not {"cent", "cents"}.isdisjoint(re.split(r"[^a-z]+", words))
+    return "cents" if says_cents and column.kind == Kind.NUMBER else None
 
 
 def _feed(source: ColumnMapping, indexes: Sequence[int], labels: Sequence[str], why: str) -> Feed:

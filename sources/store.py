@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from sources.contracts import CONTRACTS, Contract
+from sources.contracts import BY_NAME, CONTRACTS, Contract
 from sources.delivery import Delivery, KnownFile, Outcome
 from sources.merging import COMMIT, PENDING, Merge, move_into_place, sync
 from sources.month_files import PROVENANCE
@@ -174,6 +174,20 @@ class RawFolder:
         with duckdb.connect() as connection:
             row = first_row(connection, f"select count(*) from read_parquet({literal(self.glob(contract))})")
         return int(row[0])
+
+    def buyers(self) -> tuple[int, int]:
+        """How many customers have a sale, and how many of these the table of customers knows."""
+        sales, customers = (literal(self.glob(BY_NAME[name])) for name in ("shop.sales", "shop.customers"))
+        with duckdb.connect() as connection:
+            buyers, known = first_row(
+                connection,
+                f"""
+                select count(*), count(c.customer_id)
+                from (select distinct customer_id from read_parquet({sales}) where customer_id is not null) as s
+                left join read_parquet({customers}) as c using (customer_id)
+                """,
+            )
+        return int(buyers), int(known)
 
     def first_event(self, contract: Contract) -> date | None:
         """Day of the first event of one table, or None without rows."""

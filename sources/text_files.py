@@ -100,7 +100,8 @@ def fingerprint(path: Path) -> Fingerprint:
                     is_utf8 = False
                     broken_line = before + error.object.count(NEWLINE, 0, error.start) + 1
             before = ends
-            has_letters = has_letters or _UTF8_LETTER.search(chunk) is not None
+            if not has_letters and not chunk.isascii():
+                has_letters = _UTF8_LETTER.search(chunk) is not None
             if not is_utf8:
                 undefined_in_1252 = undefined_in_1252 or any(byte in chunk for byte in b"\x81\x8d\x8f\x90\x9d")
     # A multi-byte character cut off at the very end leaves bytes in the decoder.
@@ -207,7 +208,11 @@ def lay_out(
             f"{name}: the file is empty, without even a header line. Remove it, or give header: in sources.yml."
         )
     layouts = [_headed(one, encoding, delimiter, seen) for one in (first[:1] if skip_lines is not None else first)]
-    return next((layout for layout in layouts if could_be_header(layout.header)), layouts[0])
+    if found_header := next((layout for layout in layouts if could_be_header(layout.header)), None):
+        return found_header
+    # A title stands alone in its line; what follows it is more likely meant.
+    is_title = sum(map(bool, layouts[0].header)) == 1
+    return next((one for one in layouts if is_title and sum(map(bool, one.header)) > 2), layouts[0])
 
 
 def _headed(record: _Record, encoding: str, delimiter: Delimiter | None, seen: Fingerprint) -> Layout:

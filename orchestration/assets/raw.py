@@ -17,6 +17,7 @@ from orchestration.settings import Settings
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
 from sources.delivery import Delivery, KnownFile, Outcome, Request, Source, SourceError
+from sources.reading import BAD_ROWS, BAD_SHARE
 from sources.store import RAW_FORMAT, RawFolder, RawState
 
 CLOCK = dg.AssetKey(["pulse", "clock"])
@@ -102,11 +103,20 @@ def refresh_raw(
             refused += [delivery for delivery in deliveries if delivery.newly_set_aside]
             for message in filter(None, map(_remark, deliveries)):
                 say(message)
+            for delivery in deliveries:
+                for note in delivery.notes:
+                    say(f"{delivery.name}: {note}")
             outcomes += merged
             warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
             yield _result(contract, folder, merged, deliveries, settings)
         for message in _no_longer_in_files(outcomes, files, folder.state().files):
             say(message)
+        buyers, known = folder.buyers()
+        if buyers and known == 0 and folder.row_count(BY_NAME["shop.customers"]):
+            say(
+                f"None of the {buyers:,} customers with a sale is among shop.customers: do both files say who by the "
+                "same id?"
+            )
         folder.clear_incoming()
         as_of = None if refused else _as_of(settings, folder, received_on, source)
         # Identity and files are kept with the rows: a refresh that fails later must not read or rebuild again.
@@ -119,7 +129,12 @@ def refresh_raw(
         warehouse.begin_refresh(refresh, source.title)
     warehouse.note_refresh(refresh, as_of, [asdict(outcome) for outcome in outcomes])
     if as_of is None:
-        raise SourceError("\n".join(f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused))
+        told = [f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused]
+        raise SourceError(
+            "\n".join(told)
+            + f"\nThat is done when more than {BAD_SHARE:.0%} of a file's rows, and at least {BAD_ROWS}, are "
+            "bad. Mend the file, or say in sources.yml how it is to be read; `pulse sources check` shows more of them."
+        )
     folder.write_clock(as_of, received_on, refresh)
     yield dg.MaterializeResult(
         asset_key=CLOCK,

@@ -87,7 +87,8 @@ _DIALECTS = st.builds(
 )
 
 _WORD = st.text(alphabet="abcXYZ0189éüß_", min_size=1, max_size=8)
-_TEXT = st.text(alphabet="ab1 ,;|\t\"'\n.éü-", max_size=12).map(str.strip).map(lambda text: text or None)
+# A lone hyphen stands for nothing.
+_TEXT = st.text(alphabet="ab1 ,;|\t\"'\n.éü-", max_size=12).map(str.strip).map(lambda t: None if t in ("", "-") else t)
 _DAYS = st.datetimes(datetime(1970, 1, 1), datetime(2024, 6, 30))  # noqa: DTZ001
 _MONEY = st.decimals(-10_000_000, 10_000_000, places=2, allow_nan=False)
 _SALE = st.tuples(st.none() | _WORD, _DAYS, _MONEY, _TEXT)
