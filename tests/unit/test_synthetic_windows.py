@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from sources.delivery import Request
 from sources.files import open_files
 from sources.store import RawFolder
 from sources.synthetic import SyntheticSource
-from sources.synthetic.export import export
+from sources.synthetic.export import FORMATS, export
 from sources.synthetic.memory import Memory
 from sources.synthetic.seasons import DAY
 from sources.synthetic.world import DELIVERED, Carried, Simulation, World
@@ -189,10 +190,11 @@ def test_without_its_memory_a_source_delivers_everything_again(tmp_path):
     assert sum(outcome.duplicate for outcome in outcomes["web.events"]) > 1_000
 
 
-def test_what_is_exported_and_read_back_is_the_same_raw_data(tmp_path):
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_what_is_exported_and_read_back_is_the_same_raw_data(tmp_path, file_format):
     as_of = date(2024, 9, 15)
     simulation = Simulation(SEED, CUSTOMERS, STARTS_ON, as_of)
-    rows = export(simulation.windows(), tmp_path / "landing", "parquet")
+    rows = export(simulation.windows(), tmp_path / "landing", file_format)
     assert all(rows[name] > 0 for name in DELIVERED)
     direct, indirect = RawFolder(tmp_path / "direct"), RawFolder(tmp_path / "indirect")
     refreshed(direct, SyntheticSource(SEED, CUSTOMERS, STARTS_ON), 1, as_of, None)
