@@ -1,0 +1,36 @@
+"""The ml tables as assets: frames out of the marts, through a pure estimator, into a table.
+
+How an estimator works is the business of `ml`; here is which frame it gets and what is kept of its result. Estimators
+are imported inside the assets, because scikit-learn costs seconds.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from orchestration.assets.insights.churn import build_churn_scores
+from orchestration.assets.insights.registry import build_model_runs
+from orchestration.assets.insights.segments import build_clusters
+from orchestration.assets.insights.tables import MlTables
+from orchestration.assets.insights.tickets import build_ticket_anomalies
+from orchestration.settings import Settings
+
+MODELS = (
+    build_clusters,
+    build_churn_scores,
+    build_ticket_anomalies,
+)
+
+
+def build_ml_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
+    """Every model's tables, and the record of their runs.
+
+    Args:
+        settings: The settings.
+        manifest: dbt's manifest: it declares the columns of the ml tables.
+    """
+    tables = MlTables(manifest)
+    models = [build(settings, tables) for build in MODELS]
+    written = [".".join(key.path) for model in models for key in model.keys]
+    return [*models, build_model_runs(settings, tables, written)]

@@ -1,0 +1,41 @@
+"""Groups of customers as an asset: clusters of the RFM measures."""
+
+import dagster as dg
+
+from orchestration.artefacts import save_card, save_model
+from orchestration.assets.insights.tables import MlTables, model_run, plain_figures, warn
+from orchestration.preview import preview_markdown
+from orchestration.resources import RawStore, Warehouse
+from orchestration.settings import Settings
+
+
+def build_clusters(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
+    """`ml.customer_clusters`: k-means on recency, frequency and spend."""
+
+    @dg.asset(**tables.described("customer_clusters", ["marts.customer_rfm"], "scikitlearn"))
+    def customer_clusters(
+        context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
+    ) -> dg.MaterializeResult:
+        from ml.segments import cluster_customers
+
+        as_of, refresh = raw.folder.clock()
+        frame = warehouse.read(
+            """
+            select customer_id, days_since_last_order, frequency, cast(monetary as double) as monetary
+            from marts.customer_rfm
+            order by customer_id
+            """
+        )
+        result = cluster_customers(frame, random_state=settings.seed)
+        warn(context, result.messages)
+        save_model(settings.models, "customer_clusters", result.model)
+        save_card(
+            settings.models,
+            "customer_clusters",
+            [model_run("customer_clusters", f"kmeans-{as_of}", as_of, result.metrics, result.messages)],
+        )
+        details = tables.store(warehouse, "customer_clusters", result.clusters.assign(as_of=as_of), refresh)
+        profile = dg.MetadataValue.md(preview_markdown(result.profile, rows=12))
+        return dg.MaterializeResult(metadata={**details, **plain_figures(result.metrics), "profile": profile})
+
+    return customer_clusters

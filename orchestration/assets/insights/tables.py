@@ -1,0 +1,86 @@
+"""What every ml asset needs: its table as dbt declares it, a row of ml.model_runs, figures and warnings for Dagster."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from orchestration.preview import preview_markdown
+from orchestration.resources import Warehouse
+
+
+class MlTables:
+    """The ml tables as dbt's sources declare them.
+
+    Args:
+        manifest: dbt's manifest as a dictionary.
+    """
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self._sources = {
+            source["name"]: source for source in manifest["sources"].values() if source["source_name"] == "ml"
+        }
+
+    def described(self, table: str, deps: list[str], *kinds: str) -> dict[str, Any]:
+        """Arguments of the asset that writes a table.
+
+        Args:
+            table: Its name.
+            deps: Keys of what it reads, as ``schema.table``.
+            *kinds: Further kinds, shown in the UI.
+        """
+        columns = [dg.TableColumn(name, kind, doc) for name, kind, doc in self._columns(table)]
+        return {
+            "key": ["ml", table],
+            "deps": [dg.AssetKey(dep.split(".")) for dep in deps],
+            "description": self._sources[table]["description"],
+            "group_name": "ml",
+            "owners": ["team:data-science"],
+            "kinds": {"python", "duckdb", *kinds},
+            "metadata": {"dagster/column_schema": dg.TableSchema(columns=columns)},
+        }
+
+    def store(self, warehouse: Warehouse, table: str, frame: pd.DataFrame, refresh: int) -> dict[str, Any]:
+        """Replace a table; returns row count and preview as metadata."""
+        columns = [(name, kind) for name, kind, _ in self._columns(table)]
+        rows = warehouse.replace(f"ml.{table}", columns, frame, refresh)
+        return {"dagster/row_count": rows, "preview": dg.MetadataValue.md(preview_markdown(frame))}
+
+    def names(self, table: str) -> list[str]:
+        """A table's columns in order."""
+        return [name for name, _, _ in self._columns(table)]
+
+    def _columns(self, table: str) -> list[tuple[str, str, str]]:
+        columns = self._sources[table]["columns"].values()
+        return [(column["name"], column["data_type"], column["description"]) for column in columns]
+
+
+def model_run(model: str, version: str, as_of: date, metrics: Mapping[str, Any], messages: list[str]) -> dict[str, Any]:
+    """One row of ml.model_runs."""
+    return {
+        "model": model,
+        "version": version,
+        "horizon_days": None,
+        "as_of": as_of,
+        "test_cutoff": None,
+        "metrics": dict(metrics),
+        "champion": True,
+        "notes": " ".join(messages) or None,
+    }
+
+
+def plain_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain numbers among a model's metrics."""
+    return {
+        name: float(value) if isinstance(value, float) else int(value)
+        for name, value in metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def warn(context: dg.AssetExecutionContext, messages: list[str]) -> None:
+    """Log what a reader of the run must know."""
+    for message in messages:
+        context.log.warning(message)
