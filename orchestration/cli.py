@@ -190,6 +190,9 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
         Whether it succeeded.
     """
     with console.status("starting"):
+        # Before Dagster and dbt: for each of scipy's functions it looks through every module there is.
+        import skops.io  # noqa: F401
+
         from orchestration.dbt import DbtError
         from orchestration.definitions import build_defs
         from orchestration.instance import close_dead_runs, open_instance, run_job

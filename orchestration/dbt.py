@@ -151,6 +151,7 @@ class Dbt(dg.ConfigurableResource):
             except BaseException as error:  # noqa: BLE001 - raised again in the step's own thread
                 outcome["error"] = error
             finally:
+                _close_files()
                 events.put(finished)
 
         with _variables(self.variables):
@@ -171,6 +172,16 @@ class Dbt(dg.ConfigurableResource):
         result = outcome["result"]
         if not result.success:
             raise dg.Failure(description=_explain(result, Path(self.home)), allow_retries=False)
+
+
+def _close_files() -> None:
+    """Close the warehouse and its companion, which the profile keeps open; others may not open them till then."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    opened = DuckDBConnectionManager._ENV
+    if opened is not None:
+        opened.close()
+        DuckDBConnectionManager.close_all_connections()
 
 
 def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,9 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+event_log_storage:
+  module: orchestration.history
+  class: KeptOpenEventLogStorage
 concurrency:
   runs:
     # One writer: a second run waits in the queue.
