@@ -14,6 +14,7 @@ import duckdb
 
 from sources.contracts import Contract
 from sources.delivery import Delivery
+from sources.key_hashes import repeated_hashes
 from sources.month_files import PROVENANCE, month_name
 from sources.sql import first_row, literal, quoted_name
 
@@ -135,18 +136,16 @@ class Merge:
             """
         )
         is_empty = self._one("select count(*) from (from existing limit 1)") == 0
-        # Of all keys only hashes are held, eight bytes each.
-        known = "" if is_empty else f"union all select hash({key}) from existing where hash({key}) in (from hashes)"
+        known = None if is_empty else f"select {key} from existing"
+        self._con.register("several", repeated_hashes(self._con, f"select {key} from incoming", known))
         self._con.execute(
             f"""
             create temp table contested as
-            with hashes as materialized (select hash({key}) as h from incoming),
-            several as (select h from (from hashes {known}) group by h having count(*) > 1)
             select {key} as k
             from (
-                select {key} from incoming where hash({key}) in (from several)
+                select {key} from incoming where hash({key}) in (select h from several)
                 union all
-                select {key} from existing where hash({key}) in (from several)
+                select {key} from existing where hash({key}) in (select h from several)
             )
             group by 1 having count(*) > 1
             """

