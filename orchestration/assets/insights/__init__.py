@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.assets.insights.churn import build_churn_scores
+from orchestration.assets.insights.products import build_product_associations
 from orchestration.assets.insights.registry import build_model_runs
 from orchestration.assets.insights.segments import build_clusters
 from orchestration.assets.insights.tables import MlTables
@@ -20,6 +21,7 @@ MODELS = (
     build_clusters,
     build_churn_scores,
     build_ticket_anomalies,
+    build_product_associations,
 )
 
 
