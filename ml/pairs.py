@@ -52,9 +52,9 @@ def associated_pairs(
     bought together more often, and of two categories less often, whatever the pair; and products that are on sale at
     the same time meet more often than those that are not. Here the number of orders with both is Poisson with mean
     a x b x c x s: a and b for the two products, c for the two categories, fitted by maximum likelihood (the
-    degree-corrected block model of Karrer and Newman, Physical Review E 2011, section III), and s the sum over months of
-    the product of both products' shares of the month's sales and of these sales. Pairs found are left out of a second
-    fit, so that they do not hide one another. Where the other pairs vary more than a Poisson count, the test is
+    degree-corrected block model of Karrer and Newman, Physical Review E 2011, section III), and s the sum over months
+    of the product of both products' shares of the month's sales and of these sales. Pairs found are left out of a
+    second fit, so that they do not hide one another. Where the other pairs vary more than a Poisson count, the test is
     negative binomial with their dispersion. q-values control the false-discovery rate over all pairs that are
     expected in an order or more, those in no order included (Benjamini and Hochberg 1995).
 
@@ -71,7 +71,7 @@ def associated_pairs(
         ValueError: A pair's product is not among the products.
     """
     ids = pd.Index(products["product_id"])
-    first, second = ids.get_indexer(pairs["product_id_a"]), ids.get_indexer(pairs["product_id_b"])
+    first, second = (ids.get_indexer(pd.Index(pairs[f"product_id_{side}"])) for side in ("a", "b"))
     if (first < 0).any() or (second < 0).any():
         absent = pairs.loc[(first < 0) | (second < 0), ["product_id_a", "product_id_b"]].iloc[0].tolist()
         raise ValueError(f"a product of the pair {absent} is not among the products")
@@ -88,7 +88,16 @@ def associated_pairs(
     p = q = np.full(len(pairs), np.nan)
     odd = np.zeros(len(pairs), dtype=bool)
     for _ in range(_ROUNDS):
-        model = _Model(sold, category, demand, totals, first, second, orders, odd)
+        model = _Model(
+            sold=sold,
+            category=category,
+            demand=demand,
+            totals=totals,
+            first=first,
+            second=second,
+            orders=orders,
+            odd=odd,
+        )
         expected, tests = model.expected, model.count_above(FEWEST_EXPECTED)
         tested = expected >= FEWEST_EXPECTED
         dispersion = _dispersion(orders, expected, odd)
@@ -109,7 +118,7 @@ def associated_pairs(
             "association_ratio": np.round(ratio, 6),
             "p_value": p,
             "q_value": q,
-            "is_associated": pd.array(np.where(np.isnan(q), None, q <= LARGEST_Q), dtype="boolean"),
+            "is_associated": pd.Series(q <= LARGEST_Q, dtype="boolean").mask(np.isnan(q)),
         }
     )
     metrics = {
@@ -126,7 +135,7 @@ def _monthly(months: pd.DataFrame, ids: pd.Index) -> NDArray[np.float64]:
     """(products, months) so that the product of two rows is what independence within months lets one expect."""
     month, names = pd.factorize(months["month"], sort=True)
     sold = np.zeros((len(ids), len(names)))
-    rows = ids.get_indexer(months["product_id"])
+    rows = ids.get_indexer(pd.Index(months["product_id"]))
     known = rows >= 0
     np.add.at(sold, (rows[known], month[known]), months["orders"].to_numpy(dtype=float)[known])
     return np.asarray(sold / np.sqrt(np.maximum(sold.sum(axis=0), 1.0)))
@@ -141,6 +150,7 @@ class _Model:
 
     def __init__(
         self,
+        *,
         sold: NDArray[np.float64],
         category: NDArray[np.intp],
         demand: NDArray[np.float64],
