@@ -12,7 +12,7 @@ from orchestration.resources import RawStore, Warehouse
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.churn import ChurnResult
+    from ml.churn_results import ChurnResult
 
 HORIZONS = (30, 90, 180)
 """Days without an order that count as having left."""
@@ -65,7 +65,7 @@ def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinit
 
     @dg.asset(**tables.described("churn_scores", ["marts.customer_features"], "scikitlearn"), check_specs=[quality])
     def churn_scores(context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
-        from ml.churn import evaluate_and_score
+        from ml.churn_protocol import evaluate_and_score
 
         as_of, refresh = raw.folder.clock()
         features = warehouse.read("select * from marts.customer_features order by cutoff_date, customer_id")
