@@ -24,7 +24,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from ml._threads import one_thread
-from ml.columns import column_kind, plain_columns, spline_columns, tree_columns
+from ml.columns import column_kind, plain_columns, spline_columns, tree_columns, varies
 from ml.reasons import top_reasons
 from ml.shapley import tree_shapley
 
@@ -34,7 +34,7 @@ TREES = (25, 50, 100, 200)
 """Numbers of boosted trees tried."""
 FEWEST_FOR_TREES = 2_000
 """Rows of the rarer class below which boosting is not tried: it needs some ten times the data of a logistic model (van
-der Ploeg, Austin and Steyerberg, "Modern modelling techniques are data hungry", BMC Medical Research Methodology 2014)."""
+der Ploeg, Austin and Steyerberg, "Modern modelling techniques are data hungry", BMC Med. Res. Methodol. 2014)."""
 MOST_ROWS = 300_000
 """Rows fitted; some hundred coefficients do not get better beyond this, memory and time do get worse."""
 MOST_ROWS_TO_CHOOSE = 60_000
@@ -67,7 +67,7 @@ class Explanation:
 class ChurnClassifier(ClassifierMixin, BaseEstimator):
     """Calibrated logistic model with splines, or boosted trees, for any mix of columns.
 
-    *Logistic*: numbers are imputed by the median with an indicator of what was missing, put on a logarithmic scale where
+    *Logistic*: numbers are imputed by the median with an indicator of what was missing, put on a logarithmic scale if
     skewed (abs(skewness) > 1) and enter as a line plus cubic B-splines with knots at quantiles (Eilers and Marx,
     "Flexible Smoothing with B-splines", 1996); categories become indicator columns, rare ones pooled. The coefficients
     carry a normal prior of variance C.
@@ -77,9 +77,10 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
 
     The choice is made by Brier score out of fold: the smallest C whose score is within a standard error of the best
     logistic model's, and boosting only where it is better than that by more than a standard error of the paired
-    difference (Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3). Probabilities are 1 / (1 + exp(-(a + b z))) of the log-odds z, with a and b fitted to out-of-fold log-odds
-    (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) under priors a ~ N(0, 1) and b ~ N(1, 0.5), which
-    keep small tables near the identity.
+    difference (Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3).
+    Probabilities are 1 / (1 + exp(-(a + b z))) of the log-odds z, with a and b fitted to out-of-fold log-odds (Platt,
+    "Probabilistic Outputs for Support Vector Machines", 1999) under priors a ~ N(0, 1) and b ~ N(1, 0.5), which keep
+    small tables near the identity.
 
     Args:
         model: "logistic", "boosting", or "auto" to choose; "auto" tries boosting from `FEWEST_FOR_TREES` rows of the
@@ -98,7 +99,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
         kinds_: Kind of each column: number, flag or category.
         model_: "logistic" or "boosting".
         strength_: The C or the number of trees used.
-        scores_: Brier score of each candidate, such as "logistic 0.1", uncalibrated; empty where there was no choice.
+        scores_: Uncalibrated Brier score of each candidate, such as "logistic 0.1"; empty where there was no choice.
         calibration_: (a, b).
         feature_names_in_, n_features_in_: As usual in scikit-learn.
     """
@@ -166,10 +167,10 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
                 (few[fit_on], few[judge_on])
                 for fit_on, judge_on in _folds(codes[few], group_of[few], self.cv, self.random_state)
             ]
-            designs = {kind: _design(kind, plain, self.kinds_, self.n_knots) for kind in self._kinds(codes)}
-            candidates = self._candidates(codes)
+            candidates = self._candidates(codes, plain)
+            designs = {kind: _design(kind, plain, self.kinds_, self.n_knots) for kind in candidates}
             log_odds = {
-                kind: _out_of_fold(designs[kind], codes, folds, kind, strengths, self.random_state)
+                kind: _out_of_fold(designs[kind], codes, folds, strengths=strengths, seed=self.random_state)
                 for kind, strengths in candidates.items()
                 if len(candidates) > 1 or len(strengths) > 1
             }
@@ -181,12 +182,12 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
             )
             self.scores_ = {f"{kind} {strength:g}": score for (kind, strength), score in scores.items()}
             design = designs[self.model_]
-            held_out = _out_of_fold(design, codes, folds, self.model_, (self.strength_,), self.random_state)
+            held_out = _out_of_fold(design, codes, folds, strengths=(self.strength_,), seed=self.random_state)
             self.calibration_ = _platt(held_out[self.strength_], codes)
-            model = _model(self.model_, self.strength_, design, self.random_state).fit(design.values, codes)
+            model = _model(design, self.strength_, self.random_state).fit(design.values, codes)
         self.pipeline_ = Pipeline([("columns", design.columns), ("model", model)])
         self._positions = design.positions
-        self._means = design.values.mean(axis=0) if self.model_ == "logistic" else None
+        self._means = design.values.mean(axis=0)
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
@@ -232,21 +233,12 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
         X = self._frame(X, reset=False)
         plain = plain_columns(X, self.kinds_)
         contributions = np.empty((len(plain), len(self.kinds_)))
-        model = self.pipeline_["model"]
-        intercept = float(model.intercept_[0] + self._means @ model.coef_[0]) if self.model_ == "logistic" else np.nan
         with one_thread():
-            for rows in _chunks(len(plain)):
-                Z = self.pipeline_["columns"].transform(plain.iloc[rows])
-                if self.model_ == "logistic":
-                    for j, positions in enumerate(self._positions.values()):
-                        terms = (Z[:, positions] - self._means[positions]) @ model.coef_[0][positions]
-                        contributions[rows, j] = terms
-                else:
-                    intercept, values = tree_shapley(model, Z)
-                    for j, positions in enumerate(self._positions.values()):
-                        contributions[rows, j] = values[:, positions].sum(axis=1)
-        if not len(plain) and self.model_ == "boosting":
-            intercept, _ = tree_shapley(model, np.empty((0, model.n_features_in_)))
+            # also without rows, for the intercept
+            for rows in [*_chunks(len(plain))] or [slice(0, 0)]:
+                intercept, values = self._contributions(plain.iloc[rows])
+                for j, positions in enumerate(self._positions.values()):
+                    contributions[rows, j] = values[:, positions].sum(axis=1)
         frame = pd.DataFrame(contributions, index=X.index, columns=list(self.kinds_))
         return Explanation(
             intercept=intercept,
@@ -254,18 +246,22 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
             reasons=top_reasons(frame, plain, self.kinds_, n_reasons, reason_texts or {}),
         )
 
-    def _candidates(self, codes: NDArray[np.int64]) -> dict[str, tuple[float, ...]]:
+    def _contributions(self, plain: pd.DataFrame) -> tuple[float, NDArray[np.float64]]:
+        """The mean log-odds of the training rows, and what each column of the design adds to it."""
+        columns, model = self.pipeline_["columns"], self.pipeline_["model"]
+        Z = columns.transform(plain) if len(plain) else np.empty((0, model.n_features_in_))
+        if self.model_ == "boosting":
+            return tree_shapley(model, Z)
+        return float(model.intercept_[0] + self._means @ model.coef_[0]), (Z - self._means) * model.coef_[0]
+
+    def _candidates(self, codes: NDArray[np.int64], plain: pd.DataFrame) -> dict[str, tuple[float, ...]]:
         """Strengths to try per kind of model."""
         of_kind = {
             "logistic": STRENGTHS if self.C is None else (float(self.C),),
             "boosting": TREES if self.n_trees is None else (int(self.n_trees),),
         }
-        return {kind: of_kind[kind] for kind in self._kinds(codes)}
-
-    def _kinds(self, codes: NDArray[np.int64]) -> list[str]:
-        if self.model != "auto":
-            return [self.model]
-        return kinds_worth_trying(codes)
+        kinds = kinds_worth_trying(codes, plain) if self.model == "auto" else [self.model]
+        return {kind: of_kind[kind] for kind in kinds}
 
     def _frame(self, X: pd.DataFrame, reset: bool) -> pd.DataFrame:
         """X as a frame with text column names; arrays get the names x0, x1, ...."""
@@ -307,10 +303,11 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def kinds_worth_trying(codes: NDArray[np.int64]) -> list[str]:
-    """Kinds of model that labels 0/1 are enough for; logistic first."""
+def kinds_worth_trying(codes: NDArray[np.int64], plain: pd.DataFrame) -> list[str]:
+    """Kinds of model that labels 0/1 are enough for, and the columns not too poor; logistic first."""
     rarer = min(int(codes.sum()), len(codes) - int(codes.sum()))
-    return ["logistic", "boosting"] if rarer >= FEWEST_FOR_TREES else ["logistic"]
+    enough = rarer >= FEWEST_FOR_TREES and any(varies(plain[name]) for name in plain)
+    return ["logistic", "boosting"] if enough else ["logistic"]
 
 
 def candidate_log_odds(
@@ -337,13 +334,12 @@ def candidate_log_odds(
     plain, plain_later = plain_columns(X, kinds), plain_columns(later, kinds)
     found: dict[Candidate, NDArray[np.float64]] = {}
     with one_thread():
-        for kind in kinds_worth_trying(codes):
+        for kind in kinds_worth_trying(codes, plain):
             design = _design(kind, plain, kinds, n_knots)
             Z = design.columns.transform(plain_later)
-            for strength, log_odds in _judged(
-                design, design.values, codes, Z, kind, STRENGTHS if kind == "logistic" else TREES, random_state
-            ).items():
-                found[kind, strength] = log_odds
+            strengths = STRENGTHS if kind == "logistic" else TREES
+            judged = _judged(design, design.values, codes, Z, strengths=strengths, seed=random_state)
+            found |= {(kind, strength): log_odds for strength, log_odds in judged.items()}
     return found
 
 
@@ -416,6 +412,7 @@ def sample_groups(group_of: NDArray[np.int64], most_rows: int, seed: int | None)
 class _Design:
     """Rows as one kind of model reads them."""
 
+    kind: str
     columns: Any
     values: NDArray[np.float64]
     positions: dict[str, NDArray[np.intp]]
@@ -428,18 +425,21 @@ def _design(kind: str, plain: pd.DataFrame, kinds: Mapping[str, str], n_knots: i
         columns, parts = spline_columns(plain, kinds, n_knots)
         values = columns.fit_transform(plain)
         positions = {
-            name: np.concatenate([np.r_[columns.output_indices_[part]] for part in parts[name]]) for name in kinds
+            name: np.concatenate([np.empty(0, int), *(np.r_[columns.output_indices_[part]] for part in parts[name])])
+            for name in kinds
         }
-        return _Design(columns, values, positions, 0)
+        return _Design(kind, columns, values, positions, 0)
     columns, order = tree_columns(plain, kinds)
-    values = np.asarray(columns.fit_transform(plain), dtype=float).reshape(len(plain), len(order))
+    if not order:
+        raise ValueError("no column holds two different values: there is nothing for trees to split on")
+    values = np.asarray(columns.fit_transform(plain), dtype=float)
     positions = {name: np.flatnonzero(np.array(order) == name) for name in kinds}
-    return _Design(columns, values, positions, sum(kind == "category" for kind in kinds.values()))
+    return _Design(kind, columns, values, positions, sum(kinds[name] == "category" for name in order))
 
 
-def _model(kind: str, strength: float, design: _Design, seed: int | None) -> Any:
-    """An unfitted model of a kind."""
-    if kind == "logistic":
+def _model(design: _Design, strength: float, seed: int | None) -> Any:
+    """An unfitted model of the design's kind."""
+    if design.kind == "logistic":
         # Newton steps are exact and fastest for tall tables; their width x width matrix is not for wide ones.
         solver = "newton-cholesky" if design.values.shape[1] <= 500 else "lbfgs"
         return LogisticRegression(C=strength, solver=solver, max_iter=1000)
@@ -461,17 +461,19 @@ def _judged(
     values: NDArray[np.float64],
     codes: NDArray[np.int64],
     later: NDArray[np.float64],
-    kind: str,
+    *,
     strengths: Sequence[float],
     seed: int | None,
 ) -> dict[float, NDArray[np.float64]]:
     """Log-odds of later rows by strength; the fewer trees are the first of the most."""
-    if kind == "logistic":
-        return {C: _model(kind, C, design, seed).fit(values, codes).decision_function(later) for C in strengths}
+    if design.kind == "logistic":
+        # Each fit starts from the one before, with which it shares most of its coefficients.
+        model = _model(design, strengths[0], seed).set_params(warm_start=True)
+        return {C: model.set_params(C=C).fit(values, codes).decision_function(later) for C in strengths}
     # scikit-learn cannot bin a column without any value, as one may be among the rows of a fold
     nothing_known = np.isnan(values).all(axis=0)
     values, later = (np.where(nothing_known, 0.0, part) for part in (values, later))
-    model = _model(kind, max(strengths), design, seed).fit(values, codes)
+    model = _model(design, max(strengths), seed).fit(values, codes)
     staged = enumerate(model.staged_decision_function(later), start=1)
     return {n: z.ravel() for n, z in staged if n in strengths}
 
@@ -480,7 +482,7 @@ def _out_of_fold(
     design: _Design,
     codes: NDArray[np.int64],
     splits: Splits,
-    kind: str,
+    *,
     strengths: Sequence[float],
     seed: int | None,
 ) -> dict[float, NDArray[np.float64]]:
@@ -488,7 +490,7 @@ def _out_of_fold(
     log_odds = {strength: np.full(len(codes), np.nan) for strength in strengths}
     for fit_on, judge_on in splits:
         found = _judged(
-            design, design.values[fit_on], codes[fit_on], design.values[judge_on], kind, strengths, seed
+            design, design.values[fit_on], codes[fit_on], design.values[judge_on], strengths=strengths, seed=seed
         )
         for strength, z in found.items():
             log_odds[strength][judge_on] = z

@@ -42,7 +42,7 @@ from ml.churn_results import (
 )
 from ml.columns import column_kind, is_skewed, plain_columns, signed_log1p
 from ml.drift import profile_columns, stability
-from ml.gains import Contact
+from ml.gains import Contact, Retention
 from ml.metrics import binary_report, paired_bootstrap
 from ml.reasons import reason_text
 
@@ -53,7 +53,10 @@ IMPLAUSIBLE_AUC = 0.98
 BACKTEST_CUTOFFS = 6
 """Latest cutoffs of the backtest."""
 
-_UNJUDGED: Candidate = ("logistic", 0.1)  # where no earlier cutoff can judge; folds of one cutoff prefer too weak a prior
+_UNJUDGED: Candidate = (
+    "logistic",
+    0.1,
+)  # where no earlier cutoff can judge; folds of one cutoff prefer too weak a prior
 _SIMPLE: Candidate = ("logistic", 1.0)  # recency and frequency need no restraint
 _CHOOSING_CUTOFFS = 3  # the latest that can judge candidates
 _FURTHEST_LINE = 0.25  # how far a line may be drawn on, in widths of the range it was fitted to
@@ -104,7 +107,7 @@ class _Protocol:
     baseline_columns: list[str]
     reason_texts: Mapping[str, str]
     random_state: int
-    contact: Contact | None
+    retention: Retention
     messages: list[str] = field(default_factory=list)
     forward: dict[date, tuple[dict[Candidate, NDArray[np.float64]], NDArray[np.int64], NDArray[Any]]] = field(
         default_factory=dict
@@ -160,10 +163,10 @@ class _Protocol:
             self.forward[cutoff] = found, self.outcome(judged), judged["_customer"].to_numpy()
         return self.forward[cutoff]
 
-    def judge(self, cutoff: date, columns: list[str] | None = None) -> _Judged:
+    def judge(self, cutoff: date, columns: list[str] | None = None, most_rows: int = MOST_ROWS) -> _Judged:
         """How a model of earlier cutoffs, chosen on earlier ones still, does at a cutoff."""
         training = self.before(cutoff)
-        fit_rows, test = self.rows(training), self.rows([cutoff])
+        fit_rows, test = self.rows(training, most_rows), self.rows([cutoff], most_rows)
         columns = columns or self.within_reach(fit_rows, test)
         candidate, candidates = self.choose(cutoff)
         model = self.fit(fit_rows, columns, candidate)
@@ -193,9 +196,7 @@ class _Protocol:
             f"No earlier cutoff is closed by {cutoff}: quality is judged on other customers, not on a later date, and "
             "may look better than it is."
         )
-        return self.judged(
-            cutoff, [], rows, rows, p_model=p[0], p_simple=p[1], model=None, chosen=(_UNJUDGED, {})
-        )
+        return self.judged(cutoff, [], rows, rows, p_model=p[0], p_simple=p[1], model=None, chosen=(_UNJUDGED, {}))
 
     def judged(
         self,
@@ -244,20 +245,11 @@ class _Protocol:
     def outcome(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         return rows[self.label].to_numpy(dtype=bool).astype(np.int64)
 
-    def worth(self, test: pd.DataFrame) -> Contact:
-        """What contacting is worth; by default keeping a customer brings one order of the usual value."""
-        if self.contact is not None:
-            return self.contact
+    def contact(self, test: pd.DataFrame) -> Contact:
+        """What contacting is worth, where not all of it is given by the mean order of the customers judged on."""
         name = "average_order_value"
-        usual = float(plain_columns(test[[name]], {name: "number"})[name].mean()) if name in test else np.nan
-        value = usual if usual > 0 else 1.0
-        return Contact(value, DEFAULT_COST_SHARE * value, DEFAULT_SUCCESS_RATE)
-
-
-DEFAULT_COST_SHARE = 0.05
-"""Cost of a contact as a share of what a kept customer brings, where none is given."""
-DEFAULT_SUCCESS_RATE = 0.1
-"""Share of leaving customers that a contact keeps, where none is given."""
+        known = plain_columns(test[[name]], {name: "number"})[name].dropna() if name in test else pd.Series(dtype=float)
+        return self.retention.contact(float(known.mean()) if len(known) else None)
 
 
 def evaluate_and_score(
@@ -268,7 +260,7 @@ def evaluate_and_score(
     reason_texts: Mapping[str, str] | None = None,
     recency: str = "days_since_last_order",
     frequency: str = "order_count",
-    contact: Contact | None = None,
+    retention: Retention | None = None,
     champion: ChurnTraining | None = None,
     random_state: int = 0,
 ) -> ChurnResult:
@@ -292,8 +284,8 @@ def evaluate_and_score(
         reason_texts: Format templates per feature, see `ChurnClassifier.explain`.
         recency: Column of days since the last order.
         frequency: Column of the number of orders.
-        contact: What contacting and keeping a customer is worth; by default the mean of average_order_value at the test
-            cutoff, a cost of 5 % of it and a success rate of 10 %.
+        retention: What keeping and contacting a customer is worth; the usual order is the mean of the column
+            average_order_value at the test cutoff.
         champion: The model in use, able to score the frame.
         random_state: Seed.
 
@@ -307,7 +299,7 @@ def evaluate_and_score(
     frame = _by_cutoff(features, label, recency, frequency)
     as_of = pd.Timestamp(as_of).date()
     columns, simple, texts = feature_columns(features), [recency, frequency], reason_texts or {}
-    run = _Protocol(frame, label, as_of, horizon_days, columns, simple, texts, random_state, contact)
+    run = _Protocol(frame, label, as_of, horizon_days, columns, simple, texts, random_state, retention or Retention())
     now = frame[frame["_cutoff"] == as_of].sort_values("customer_id", ignore_index=True)
     if now.empty:
         run.messages.append(f"No customer has features at {as_of}: nothing to score.")
@@ -328,36 +320,34 @@ def evaluate_and_score(
     too_far = sorted(set(run.columns) - within)
     run.columns = [name for name in run.columns if name in within]
     if too_far:
-        run.messages.append(
-            f"Left out, because their values moved far beyond those in training: {', '.join(too_far)}."
-        )
+        run.messages.append(f"Left out, because their values moved far beyond those in training: {', '.join(too_far)}.")
     judged = run.judge(test_cutoff, run.columns) if training else run.judge_on_other_customers(test_cutoff)
     if (judged.report["auc"] or 0) >= IMPLAUSIBLE_AUC:
         run.messages.append(f"AUC {judged.report['auc']:.3f} is implausible: look for a leak of the label.")
     backtest = _backtest(run, judged, closed)
-    metrics = partial(_metrics, run, judged, test)
+    metrics = partial(_metrics, run, judged)
 
     kept = _contest(run, champion, judged, test)
     if champion is not None and kept is not None and kept.stays:
-        curves, profit = curve_table(judged.y, kept.p, run.worth(test))
+        curves, profit = curve_table(judged.y, kept.p, run.contact(test))
         details = {name: champion.metrics.get(name) for name in ("kind", "strength", "candidates", "train_rows")}
         kept_training = replace(
             champion,
-            metrics={**metrics(kept.report, kept.p, profit), **details},
+            metrics={**metrics(kept.p, profit), **details},
             test_cutoff=test_cutoff,
             messages=run.messages,
             backtest=backtest,
             curves=curves,
         )
         version = _version(judged.candidate[0], horizon_days, as_of)
-        lost = Challenge(version, as_of, test_cutoff, metrics(judged.report, judged.p_model, {}))
+        lost = Challenge(version, as_of, test_cutoff, metrics(judged.p_model, {}))
         return _scored(kept_training, now, as_of, texts, lost)
 
-    curves, profit = curve_table(judged.y, judged.p_model, run.worth(test))
-    figures = metrics(judged.report, judged.p_model, profit)
+    curves, profit = curve_table(judged.y, judged.p_model, run.contact(test))
+    figures = metrics(judged.p_model, profit)
     bar = figures["baselines"]["base_rate"]["brier"]
     if judged.report["brier"] > bar:
-        return _by_baseline(run, now, judged, all_rows, backtest, figures)
+        return _by_baseline(run, now, judged, all_rows=all_rows, backtest=backtest, metrics=figures)
     model = run.fit(all_rows, run.columns, judged.candidate)
     in_training = all_rows[run.columns].assign(churn_probability=model.predict_proba(all_rows[run.columns])[:, 1])
     new = ChurnTraining(
@@ -379,7 +369,7 @@ def evaluate_and_score(
     )
     beaten = None
     if champion is not None and kept is not None:
-        beaten = Challenge(champion.version, champion.as_of, test_cutoff, metrics(kept.report, kept.p, {}))
+        beaten = Challenge(champion.version, champion.as_of, test_cutoff, metrics(kept.p, {}))
     return _scored(new, now, as_of, texts, beaten)
 
 
@@ -466,14 +456,12 @@ def _baselines(
 def _metrics(
     run: _Protocol,
     judged: _Judged,
-    test: pd.DataFrame,
-    report: dict[str, Any],
     p: NDArray[np.float64],
     profit: dict[str, Any],
 ) -> dict[str, Any]:
     """The figures of one model on the test cutoff."""
     return {
-        "model": report,
+        "model": binary_report(judged.y, p),
         "baselines": judged.baselines,
         "against_recency_frequency": paired_bootstrap(judged.y, p, judged.p_simple, seed=run.random_state),
         "profit": profit,
@@ -482,14 +470,16 @@ def _metrics(
         "strength": judged.candidate[1],
         "candidates": {f"{kind} {s:g}": round(brier, 6) for (kind, s), brier in judged.candidates.items()},
         "train_rows": judged.train_rows,
-        "test_rows": len(test),
+        "test_rows": len(judged.y),
     }
 
 
 def _backtest(run: _Protocol, last: _Judged, closed: Sequence[date]) -> pd.DataFrame:
     """How the protocol would have done at earlier cutoffs; the last is the test cutoff itself."""
     earlier = [t for t in closed[:-1] if run.can_train(run.before(t))]
-    steps = [run.judge(t) for t in earlier[-(BACKTEST_CUTOFFS - 1) :]] if last.training_cutoffs else []
+    steps = []
+    if last.training_cutoffs:
+        steps = [run.judge(t, most_rows=MOST_ROWS_TO_CHOOSE) for t in earlier[-(BACKTEST_CUTOFFS - 1) :]]
     rows = [
         {
             "test_cutoff": pd.Timestamp(step.cutoff),
@@ -517,7 +507,6 @@ class _Contest:
     """How a champion did on the challenger's test cutoff."""
 
     p: NDArray[np.float64]
-    report: dict[str, Any]
     stays: bool
 
 
@@ -530,16 +519,16 @@ def _contest(run: _Protocol, champion: ChurnTraining | None, judged: _Judged, te
         run.messages.append(f"{champion.version} could not be judged at {judged.cutoff} and is replaced.")
         return None
     p = champion.judged.predict_proba(test[champion.features])[:, 1]
-    report = binary_report(judged.y, p)
+    brier = float(np.mean((p - judged.y) ** 2))
     leaks = (judged.report["auc"] or 0) >= IMPLAUSIBLE_AUC
-    better = leaks or round(report["brier"], 6) <= round(judged.report["brier"], 6)
-    stays = better and report["brier"] <= judged.baselines["base_rate"]["brier"]
+    better = leaks or round(brier, 6) <= round(judged.report["brier"], 6)
+    stays = better and brier <= judged.baselines["base_rate"]["brier"]
     verdict = "stays" if stays else "is replaced"
     run.messages.append(
-        f"{champion.version} {verdict}: its Brier score at {judged.cutoff} is {report['brier']:.5f}, that of a model "
+        f"{champion.version} {verdict}: its Brier score at {judged.cutoff} is {brier:.5f}, that of a model "
         f"trained now {judged.report['brier']:.5f}."
     )
-    return _Contest(p, report, stays)
+    return _Contest(p, stays)
 
 
 def _scored(
@@ -583,6 +572,7 @@ def _by_baseline(
     run: _Protocol,
     now: pd.DataFrame,
     judged: _Judged,
+    *,
     all_rows: pd.DataFrame,
     backtest: pd.DataFrame,
     metrics: dict[str, Any],

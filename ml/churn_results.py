@@ -1,4 +1,4 @@
-"""What comes out of the churn protocol: a training that can be kept, scores, and the frames that tell how good they are.
+"""What comes out of the churn protocol: a training that can be kept, scores, and how good they are.
 
 How models are trained and judged is in `ml.churn_protocol`; nothing here fits anything.
 """
@@ -233,8 +233,4 @@ def curve_table(y: ArrayLike, p: ArrayLike, contact: Contact) -> tuple[pd.DataFr
 def typed(rows: pd.DataFrame | Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
     """Rows as a frame with exactly these columns and types, doubles rounded to 6 decimals."""
     frame = pd.DataFrame(rows).reindex(columns=list(columns)).reset_index(drop=True)
-    for name, kind in columns.items():
-        frame[name] = frame[name].astype(kind)
-        if kind == "float64":
-            frame[name] = frame[name].round(6)
-    return frame
+    return frame.astype(dict(columns)).round(6)

@@ -41,10 +41,9 @@ def profile_columns(frame: pd.DataFrame, customers: int) -> dict[str, Any]:
         values = plain[name].to_numpy()
         bins: list[Any]
         if kind == "category":
-            counts = plain[name].value_counts()
             # equally frequent ones in the order of their names
-            ranked = sorted(counts.index, key=lambda word, counts=counts: (-counts[word], word))
-            bins = ranked[:_MOST_CATEGORIES]
+            counts = plain[name].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+            bins = list(counts.index[:_MOST_CATEGORIES])
         else:
             known = values[~np.isnan(values)]
             edges = np.quantile(known, np.arange(1, _BINS) / _BINS, method="inverted_cdf") if len(known) else []
@@ -56,8 +55,8 @@ def profile_columns(frame: pd.DataFrame, customers: int) -> dict[str, Any]:
 def stability(profile: Mapping[str, Any], frame: pd.DataFrame, customers: int) -> dict[str, dict[str, float]]:
     """Population stability index of each profiled column: the sum over bins of (a - e) log(a / e).
 
-    Without any drift it is not zero but about chi-squared with bins - 1 degrees of freedom times 1/n + 1/m (Yurdakul and
-    Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 2020); a
+    Without any drift it is not zero but about chi-squared with bins - 1 degrees of freedom times 1/n + 1/m (Yurdakul
+    and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 2020); a
     column counts as moved only beyond both `LARGE_PSI` and the 99.9 % point of that.
 
     Args:

@@ -28,10 +28,10 @@ def gains_table(y: ArrayLike, p: ArrayLike, groups: int = 10) -> pd.DataFrame:
         groups: Number of groups; group 1 holds the highest probabilities.
 
     Returns:
-        One row a group: ``bin``, ``customers`` (n/groups, maybe fractional before rounding; whole here, the first groups
-        take the rest), ``positives`` (expected under ties), ``lowest_probability``, ``mean_probability``, ``rate``
-        (positives / customers), ``captured_rate`` (share of all positives in this and the groups before it; null without
-        any) and ``lift`` (rate of this and the groups before it over the rate of all). Empty for fewer rows than groups.
+        One row a group: ``bin``, ``customers``, ``positives`` (a mean where ties were cut), ``lowest_probability``,
+        ``mean_probability``, ``rate`` (positives / customers), ``captured_rate`` (share of all positives in this and
+        the groups before it; nan without any) and ``lift`` (rate of this and the groups before it over the rate of all).
+        Empty for fewer rows than groups.
 
     Raises:
         ValueError: Labels or probabilities are not such.
@@ -146,9 +146,38 @@ class Contact:
     def threshold(self) -> float:
         """The probability above which a contact is expected to pay: cost / (success_rate x value).
 
-        Source: Elkan, "The Foundations of Cost-Sensitive Learning" (IJCAI 2001), section 2. Above 1, nobody is worth it.
+        Source: Elkan, "The Foundations of Cost-Sensitive Learning" (IJCAI 2001), section 2. Above 1, nobody is
+        worth it.
         """
         return self.cost / (self.success_rate * self.value)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is known of keeping customers; the rest is assumed.
+
+    Args:
+        value: What a customer who is kept brings; None: one order of the usual value.
+        cost: What contacting one customer costs; None: a twentieth of the value.
+        success_rate: Share of those about to leave whom a contact keeps.
+    """
+
+    value: float | None = None
+    cost: float | None = None
+    success_rate: float = 0.1
+
+    def contact(self, usual_order_value: float | None) -> Contact:
+        """The contact this makes.
+
+        Args:
+            usual_order_value: In the source's currency; where it is not above 0, profits are told in units of it.
+
+        Raises:
+            ValueError: A figure is out of its bounds.
+        """
+        usual = usual_order_value if usual_order_value is not None and usual_order_value > 0 else 1.0
+        value = usual if self.value is None else self.value
+        return Contact(value, 0.05 * value if self.cost is None else self.cost, self.success_rate)
 
 
 def profit_curve(y: ArrayLike, p: ArrayLike, contact: Contact, steps: int = 100) -> pd.DataFrame:

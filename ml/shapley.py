@@ -17,13 +17,14 @@ def tree_shapley(model: HistGradientBoostingClassifier, X: NDArray[np.float64]) 
 
     A feature that is left out of a coalition sends a row down both branches, in the proportions of the training rows:
     the tree-dependent game of Lundberg et al., "From local explanations to global understanding with explainable AI for
-    trees" (Nature Machine Intelligence, 2020). A tree is the sum of its leaves, and a leaf the product of the conditions
-    on its path, at most one a feature after merging; so the values of a leaf depend only on which of its few conditions
-    a row meets, and are looked up. Cost: rows x leaves, each row with as many comparisons as the tree has splits.
+    trees" (Nature Machine Intelligence, 2020). A tree is the sum of its leaves, and a leaf the product of the
+    conditions on its path, at most one a feature after merging; so the values of a leaf depend only on which of its few
+    conditions a row meets, and are looked up. Cost: rows x leaves, each row with as many comparisons as the tree has
+    splits.
 
     Args:
         model: Two classes; categorical features are columns of codes 0, 1, ... that stand before all others, as the
-            model keeps them. Depth of at most 6.
+            model keeps them. At most 6 features on a path.
         X: Shape (n, features), as given to the model.
 
     Returns:
@@ -31,7 +32,7 @@ def tree_shapley(model: HistGradientBoostingClassifier, X: NDArray[np.float64]) 
         its decision function.
 
     Raises:
-        ValueError: Trees are deeper than 6.
+        ValueError: A path has more than 6 features.
     """
     mean = float(model._baseline_prediction[0, 0])
     contributions = np.zeros(X.shape, dtype=float)
@@ -43,7 +44,9 @@ def tree_shapley(model: HistGradientBoostingClassifier, X: NDArray[np.float64]) 
 def _add_tree(tree: TreePredictor, X: NDArray[np.float64], contributions: NDArray[np.float64]) -> float:
     """Add one tree's values to the contributions; returns its mean over the training rows."""
     nodes = tree.nodes
-    goes_left = {i: _goes_left(tree, i, X[:, nodes[i]["feature_idx"]]) for i in np.flatnonzero(nodes["is_leaf"] == 0)}
+    goes_left = {
+        i: _goes_left(tree, i, X[:, nodes[i]["feature_idx"]]) for i in np.flatnonzero(nodes["is_leaf"] == 0).tolist()
+    }
     mean = 0.0
     for leaf, path in _paths(nodes):
         shares: dict[int, float] = {}
@@ -57,7 +60,7 @@ def _add_tree(tree: TreePredictor, X: NDArray[np.float64], contributions: NDArra
             meets[feature] = meets[feature] & met if feature in meets else met
         features = list(shares)
         if len(features) > 6:
-            raise ValueError("Shapley values are computed for trees of depth 6 at most")
+            raise ValueError("Shapley values are computed for at most 6 features on a path")
         value = float(nodes[leaf]["value"])
         mean += value * float(np.prod(list(shares.values())))
         # Which conditions a row meets, as a binary number.
