@@ -22,6 +22,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ml._threads import one_thread
+from ml.columns import signed_log1p
 
 MOST_ROWS_TO_CHOOSE = 20_000
 """Rows on which the number of clusters is chosen; more change the choice less than the resampling does."""
@@ -29,11 +30,6 @@ STABLE = 0.8
 """Mean adjusted Rand index under resampling below which clusters are called unstable."""
 
 _AS_STABLE = 0.02  # adjusted Rand indices closer than this are those of resampling
-
-
-def _log1p(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """sign(v) log(1 + abs(v)): returns can make money negative."""
-    return np.sign(values) * np.log1p(np.abs(values))
 
 
 class CustomerClusterer(ClusterMixin, BaseEstimator):
@@ -100,7 +96,7 @@ class CustomerClusterer(ClusterMixin, BaseEstimator):
         prepare = Pipeline(
             [
                 ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-                ("log", FunctionTransformer(_log1p)),
+                ("log", FunctionTransformer(signed_log1p)),
                 ("scale", StandardScaler()),
             ]
         )
@@ -280,7 +276,7 @@ def _names(means: pd.DataFrame, roles: tuple[str, str, str]) -> list[str]:
 
     def word(column: str, cluster: int, words: tuple[str, str, str]) -> str:
         known = means[column].fillna(0.0).to_numpy()
-        level = pd.Series(known if column == recency else _log1p(known), index=means.index)
+        level = pd.Series(known if column == recency else signed_log1p(known), index=means.index)
         width = level.max() - level.min()
         position = (level[cluster] - level.min()) / width if width > 0 else 0.5
         return words[int(np.searchsorted([1 / 3, 2 / 3], position))]

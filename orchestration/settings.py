@@ -64,6 +64,14 @@ class Settings(BaseModel):
     """Local time of the daily refresh, HH:MM."""
     full_refresh: Annotated[bool, Field(alias="PULSE_FULL_REFRESH")] = False
     """Read every file again, rebuild every table and ignore earlier models."""
+    retrain_days: Annotated[int, Field(alias="PULSE_RETRAIN_DAYS", ge=1)] = 7
+    """Days after which a churn model is trained again, to challenge the one in use."""
+    retention_value: Annotated[float | None, Field(alias="PULSE_RETENTION_VALUE", gt=0)] = None
+    """What a customer who is kept brings, in the source's currency; by default one order of the usual value."""
+    retention_cost: Annotated[float | None, Field(alias="PULSE_RETENTION_COST", ge=0)] = None
+    """What contacting one customer costs; by default a twentieth of the value."""
+    retention_success_rate: Annotated[float, Field(alias="PULSE_RETENTION_SUCCESS_RATE", gt=0, le=1)] = 0.1
+    """Share of the customers about to leave whom a contact keeps."""
     dbt_project: Annotated[Path, Field(alias="PULSE_DBT_PROJECT")] = PROJECT_ROOT / "dbt_project"
     """Folder of the dbt project."""
 

@@ -8,14 +8,9 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from ml.churn import (
-    ChurnClassifier,
-    closed_cutoffs,
-    evaluate_and_score,
-    feature_columns,
-    probability_tier,
-    recency_tier,
-)
+from ml.churn import ChurnClassifier
+from ml.churn_protocol import closed_cutoffs, evaluate_and_score, feature_columns
+from ml.churn_results import probability_tier, recency_tier
 
 AS_OF = date(2024, 6, 30)
 CUTOFFS = [
@@ -226,8 +221,8 @@ def test_groups_stay_together_so_that_copies_do_not_flatter():
     y = rng.random(60) < 0.5
     groups = np.tile(np.arange(60), 8)
     copies, labels = pd.concat([X] * 8, ignore_index=True), np.tile(y, 8)
-    assert ChurnClassifier(random_state=0).fit(copies, labels, groups=groups).C_ == 0.01
-    assert ChurnClassifier(random_state=0).fit(copies, labels).C_ > 0.01
+    assert ChurnClassifier(random_state=0).fit(copies, labels, groups=groups).strength_ == 0.01
+    assert ChurnClassifier(random_state=0).fit(copies, labels).strength_ > 0.01
 
 
 # --- protocol --------------------------------------------------------------------------------------------------------

@@ -1,21 +1,30 @@
-"""Who is leaving, as an asset: one score a customer and horizon, with reasons in words and a verdict on the model."""
+"""Who is leaving, as assets: one score a customer and horizon, with reasons in words, and how good the models are.
 
+A refresh scores with the champion of each horizon and trains a challenger only when that is due.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
-from orchestration.artefacts import save_card, save_model
-from orchestration.assets.insights.tables import MlTables, model_run, warn
-from orchestration.checks import CHURN_QUALITY, churn_quality
+from orchestration.artefacts import save_card
+from orchestration.assets.insights.tables import MlTables, warn
+from orchestration.champions import Champion, after, conditions, flat, is_due, keep, recall, run_of
+from orchestration.checks import CHURN_DRIFT, CHURN_QUALITY, Verdict, churn_drift, churn_quality
 from orchestration.resources import RawStore, Warehouse
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.churn import ChurnResult
+    from ml.churn_results import ChurnResult
 
 HORIZONS = (30, 90, 180)
 """Days without an order that count as having left."""
+
+MOST_ROWS_READ = 1_000_000
+"""Rows of earlier cutoffs that are read for training; beyond it, those of a part of the customers."""
 
 REASONS = {
     "days_since_last_order": "no order for {days_since_last_order:.0f} days",
@@ -55,66 +64,180 @@ REASONS = {
 
 
 def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
-    """`ml.churn_scores`: trained, judged and scored for every horizon."""
-    quality = dg.AssetCheckSpec(
-        CHURN_QUALITY,
-        asset=["ml", "churn_scores"],
-        description="On the test cutoff: better than the base rate, better than recency alone, and calibrated.",
-        blocking=False,
-    )
+    """`ml.churn_scores` for every horizon, with `ml.churn_backtest` and `ml.churn_curves`."""
+    scores_key = dg.AssetKey(["ml", "churn_scores"])
+    checks = [
+        dg.AssetCheckSpec(
+            CHURN_QUALITY,
+            asset=scores_key,
+            description="On the test cutoff: better than the base rate, better than recency alone, and calibrated.",
+            blocking=False,
+        ),
+        dg.AssetCheckSpec(
+            CHURN_DRIFT,
+            asset=scores_key,
+            description="Features and scores of today are distributed as those of the training.",
+            blocking=False,
+        ),
+    ]
+    specs = [
+        dg.AssetSpec(**tables.described(table, ["marts.customer_features"], "scikitlearn"))
+        for table in ("churn_scores", "churn_backtest", "churn_curves")
+    ]
 
-    @dg.asset(**tables.described("churn_scores", ["marts.customer_features"], "scikitlearn"), check_specs=[quality])
-    def churn_scores(context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
-        from ml.churn import evaluate_and_score
-
+    @dg.multi_asset(name="ml__churn_scores", specs=specs, check_specs=checks)
+    def churn_scores(
+        context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult]:
         as_of, refresh = raw.folder.clock()
-        features = warehouse.read("select * from marts.customer_features order by cutoff_date, customer_id")
-        results = [
-            evaluate_and_score(features, as_of, horizon, reason_texts=REASONS, random_state=settings.seed)
-            for horizon in HORIZONS
-        ]
-        for result in results:
-            warn(context, [f"{result.horizon_days} days: {message}" for message in result.messages])
-            save_model(settings.models, f"churn_{result.horizon_days}d", result.model)
-        runs = [_churn_run(result, settings.seed) for result in results]
+        results, runs = refresh_models(context, settings, warehouse, as_of, raw.folder.state().identity)
         save_card(settings.models, "churn", runs)
+        verdicts = {
+            CHURN_QUALITY: {r.horizon_days: churn_quality(r.metrics, r.messages) for r in results},
+            CHURN_DRIFT: {r.horizon_days: churn_drift(r.drift) for r in results},
+        }
         scores = pd.concat([result.scores for result in results], ignore_index=True)
         details = tables.store(warehouse, "churn_scores", scores, refresh)
-
-        verdicts = {result.horizon_days: churn_quality(result.metrics, result.messages) for result in results}
-        passed = all(verdict.passed for verdict in verdicts.values())
-        message = " ".join(f"{horizon} days: {verdict.message}" for horizon, verdict in verdicts.items())
-        warehouse.record_check(
-            CHURN_QUALITY, "churn_scores", severity="warn", passed=passed, message=message, refresh=refresh
-        )
-        # Numbers by themselves, so that Dagster draws them over time.
-        headline = {
-            f"{figure}_{run['horizon_days']}d": run["metrics"][figure]
-            for run in runs
-            for figure in ("auc", "brier", "ece")
-            if run["metrics"].get(figure) is not None
-        }
-        return dg.MaterializeResult(
-            metadata={**details, **headline},
-            check_results=[
+        outcomes = []
+        for check, found in verdicts.items():
+            passed, message = _together(found)
+            warehouse.record_check(
+                check, "churn_scores", severity="warn", passed=passed, message=message, refresh=refresh
+            )
+            outcomes.append(
                 dg.AssetCheckResult(
-                    check_name=CHURN_QUALITY, passed=passed, severity=dg.AssetCheckSeverity.WARN, description=message
+                    check_name=check,
+                    asset_key=scores_key,
+                    passed=passed,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=message,
                 )
-            ],
+            )
+        yield dg.MaterializeResult(
+            asset_key=scores_key, metadata={**details, **_headline(results)}, check_results=outcomes
         )
+        for table, frames in (
+            ("churn_backtest", [r.backtest.assign(horizon_days=r.horizon_days) for r in results]),
+            (
+                "churn_curves",
+                [
+                    r.curves.assign(
+                        horizon_days=r.horizon_days, test_cutoff=r.test_cutoff, model_version=r.model_version
+                    )
+                    for r in results
+                ],
+            ),
+        ):
+            frame = pd.concat(frames, ignore_index=True).assign(as_of=as_of)
+            yield dg.MaterializeResult(asset_key=["ml", table], metadata=tables.store(warehouse, table, frame, refresh))
 
     return churn_scores
 
 
-def _churn_run(result: "ChurnResult", seed: int) -> dict[str, Any]:
-    """One horizon as a row of ml.model_runs: the model's own figures first, the baselines' beside them."""
+def refresh_models(
+    context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse, as_of: date, source: str | None
+) -> tuple[list["ChurnResult"], list[dict[str, Any]]]:
+    """Score every horizon, by its champion or, where due, after training a challenger.
+
+    Args:
+        context: Takes what a reader of the run must know.
+        settings: The settings.
+        warehouse: Holds `marts.customer_features`.
+        as_of: The day to score.
+        source: What the home was filled from; a champion of another source is not used.
+
+    Returns:
+        One result a horizon, and the rows of ml.model_runs.
+    """
+    from ml.churn_protocol import evaluate_and_score, feature_columns, score
+    from ml.gains import Retention
+
+    now = warehouse.read("select * from marts.customer_features where cutoff_date = ?", [as_of])
+    retention = Retention(settings.retention_value, settings.retention_cost, settings.retention_success_rate)
+    trained_with = conditions(source, settings.seed, feature_columns(now), vars(retention))
+    features: pd.DataFrame | None = None
+    results, runs = [], []
+    for horizon in HORIZONS:
+        champion: Champion | None = None
+        remarks: list[str] = []
+        if not settings.full_refresh:
+            champion, remarks = recall(settings.models, horizon, now, as_of, trained_with)
+        if champion is not None and not is_due(champion, as_of, trained_with, settings.retrain_days):
+            result = score(champion.training, now, as_of, REASONS)
+        else:
+            if features is None:
+                features, noted = _training_frame(warehouse, now, as_of)
+                warn(context, noted)
+            result = evaluate_and_score(
+                features,
+                as_of,
+                horizon,
+                reason_texts=REASONS,
+                retention=retention,
+                champion=champion.training if champion else None,
+                random_state=settings.seed,
+            )
+            champion = after(result, champion, trained_with, remarks, settings.seed)
+            keep(settings.models, champion, horizon)
+        warn(context, [f"{horizon} days: {message}" for message in [*remarks, *result.messages]])
+        runs += champion.earlier_runs if champion else []
+        runs.append(_run(result, champion, remarks, settings.seed))
+        results.append(result)
+    return results, runs
+
+
+def _training_frame(warehouse: Warehouse, now: pd.DataFrame, as_of: date) -> tuple[pd.DataFrame, list[str]]:
+    """Today's rows and those of earlier cutoffs; of a part of the customers where there are too many to hold."""
+    past = "from marts.customer_features where cutoff_date < ?"
+    count = int(warehouse.read(f"select count(*) as n {past}", [as_of])["n"].iloc[0])
+    if count <= MOST_ROWS_READ:
+        earlier, noted = warehouse.read(f"select * {past}", [as_of]), []
+    else:
+        share = MOST_ROWS_READ / count
+        # the same customers in every refresh and on every machine
+        bound = f"{int(share * 16**8):08x}"
+        earlier = warehouse.read(f"select * {past} and substr(md5(customer_id), 1, 8) < ?", [as_of, bound])
+        noted = [f"Churn models are trained on {share:.0%} of the customers: more change nothing but the time."]
+    return (pd.concat([earlier, now], ignore_index=True) if len(earlier) else now), noted
+
+
+def _run(result: "ChurnResult", champion: Champion | None, remarks: Sequence[str], seed: int) -> dict[str, Any]:
+    """The model in use as a row of ml.model_runs."""
+    trained_on = result.training.as_of if result.training else result.as_of
+    messages = champion.training.messages if champion else [*remarks, *result.messages]
     metrics = {
-        **result.metrics.get("model", {}),
-        **{name: value for name, value in result.metrics.items() if name != "model"},
+        **flat(result.metrics),
+        "drift": result.drift,
         "training_cutoffs": result.training_cutoffs,
         "scoring_cutoffs": result.scoring_cutoffs,
         "features": result.features,
         "seed": seed,
     }
-    run = model_run("churn", result.model_version, result.as_of, metrics, result.messages)
-    return {**run, "horizon_days": result.horizon_days, "test_cutoff": result.test_cutoff}
+    return run_of(
+        result.model_version,
+        horizon_days=result.horizon_days,
+        as_of=trained_on,
+        test_cutoff=result.test_cutoff,
+        metrics=metrics,
+        champion=True,
+        messages=messages,
+    )
+
+
+def _together(verdicts: Mapping[int, Verdict]) -> tuple[bool, str]:
+    """Verdicts of all horizons as one."""
+    message = " ".join(f"{horizon} days: {verdict.message}" for horizon, verdict in verdicts.items())
+    return all(verdict.passed for verdict in verdicts.values()), message
+
+
+def _headline(results: Sequence["ChurnResult"]) -> dict[str, Any]:
+    """Numbers by themselves, so that Dagster draws them over time, and the models in use."""
+    figures: dict[str, Any] = {f"model_{r.horizon_days}d": r.model_version for r in results}
+    for result in results:
+        for name in ("auc", "brier", "ece"):
+            value = result.metrics.get("model", {}).get(name)
+            if value is not None:
+                figures[f"{name}_{result.horizon_days}d"] = value
+        if "churn_probability" in result.drift:
+            figures[f"score_psi_{result.horizon_days}d"] = result.drift["churn_probability"]["psi"]
+    return figures

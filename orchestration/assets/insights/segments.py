@@ -29,12 +29,11 @@ def build_clusters(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
         result = cluster_customers(frame, random_state=settings.seed)
         warn(context, result.messages)
         save_model(settings.models, "customer_clusters", result.model)
-        save_card(
-            settings.models,
-            "customer_clusters",
-            [model_run("customer_clusters", f"kmeans-{as_of}", as_of, result.metrics, result.messages)],
-        )
-        details = tables.store(warehouse, "customer_clusters", result.clusters.assign(as_of=as_of), refresh)
+        version = f"kmeans-{as_of}"
+        run = model_run("customer_clusters", version, as_of, result.metrics, result.messages)
+        save_card(settings.models, "customer_clusters", [run])
+        clusters = result.clusters.assign(model_version=version, as_of=as_of)
+        details = tables.store(warehouse, "customer_clusters", clusters, refresh)
         profile = dg.MetadataValue.md(preview_markdown(result.profile, rows=12))
         return dg.MaterializeResult(metadata={**details, **plain_figures(result.metrics), "profile": profile})
 

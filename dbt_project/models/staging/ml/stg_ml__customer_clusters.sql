@@ -7,6 +7,7 @@ with
         select
             customer_id,
             cluster_name,
+            model_version,
             cluster_id,
             as_of
         from source
