@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.assets.insights.churn import build_churn_scores
+from orchestration.assets.insights.lifetime import build_lifetime_value
 from orchestration.assets.insights.registry import build_model_runs
 from orchestration.assets.insights.segments import build_clusters
 from orchestration.assets.insights.tables import MlTables
@@ -19,6 +20,7 @@ from orchestration.settings import Settings
 MODELS = (
     build_clusters,
     build_churn_scores,
+    build_lifetime_value,
     build_ticket_anomalies,
 )
 
