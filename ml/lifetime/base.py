@@ -7,7 +7,7 @@ business of `ml.lifetime.spend`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -76,6 +76,12 @@ def covariance(second: Floats, at_bound: NDArray[np.bool_], customers: float) ->
     return result
 
 
+def undetermined(names: Sequence[str], covariance_of_logs: Floats) -> list[str]:
+    """Names of estimates without a standard error, or with one of more than 3 on the logarithm."""
+    known = np.diag(covariance_of_logs) <= 3**2  # not so for nan
+    return [name for name, is_known in zip(names, known, strict=True) if not is_known]
+
+
 class PurchaseModel(BaseEstimator, ABC):
     """A model of how often customers buy and when they stop ("buy till you die").
 
@@ -83,11 +89,12 @@ class PurchaseModel(BaseEstimator, ABC):
 
     Attributes:
         parameters_: Estimates by name; each is an attribute as well, such as `r_`.
-        standard_errors_: By name, from the observed information; nan for a parameter at its bound.
+        standard_errors_: By name, from the observed information; nan at the bound of the search or on a flat ridge.
         covariance_: (k, k) covariance of the logarithms of the estimates, in the order of `parameters_`.
         log_likelihood_: At the estimates, in the unit of the data.
         n_customers_: Sum of weights.
-        at_bound_: Names of parameters that ran to the bound of the search: customers do not differ, or do not leave.
+        undetermined_: Names of parameters of which the data say next to nothing: at the bound of the search, on a flat
+            ridge, or with a standard error of their logarithm above 3. Customers do not differ, or do not leave.
     """
 
     _names: ClassVar[tuple[str, ...]]
@@ -129,7 +136,7 @@ class PurchaseModel(BaseEstimator, ABC):
         # A density of purchase times per unit of time shrinks with the unit, once a purchase.
         self.log_likelihood_ = total - float(histories.weight @ histories.x) * float(np.log(unit))
         self.n_customers_ = customers
-        self.at_bound_ = [name for name, is_at in zip(self._names, at_bound, strict=True) if is_at]
+        self.undetermined_ = undetermined(self._names, self.covariance_)
         errors = np.sqrt(np.diag(self.covariance_)) * np.array(list(self.parameters_.values()))
         self.standard_errors_ = dict(zip(self._names, map(float, errors), strict=True))
         return self
@@ -157,12 +164,11 @@ class PurchaseModel(BaseEstimator, ABC):
         rows = np.zeros(times.size)
         new = unique_histories(pd.DataFrame({"frequency": rows, "recency": rows, "T": rows}))
         new = new.part(np.zeros(times.size, dtype=np.intp))
-        expected = expit(self._log_odds_alive(new)) * self._expected_if_alive(new, times.ravel())
-        return expected.reshape(times.shape)
+        return self.expectation(new, times.ravel()).reshape(times.shape)
 
     def probability_alive(self, X: pd.DataFrame) -> Floats:
         """Probability that each customer has not left, shape (rows,)."""
-        return self._per_row(X, 0.0, lambda histories, _: expit(self._log_odds_alive(histories)))
+        return self._per_row(X, 0.0, lambda histories, _: self.alive(histories))
 
     def conditional_expected_purchases(self, X: pd.DataFrame, t: ArrayLike) -> Floats:
         """Expected purchases of each customer in the time t after the end of the records, shape (rows,).
@@ -171,9 +177,7 @@ class PurchaseModel(BaseEstimator, ABC):
             X: Columns frequency, recency and T.
             t: One number, or one a row.
         """
-        return self._per_row(
-            X, t, lambda histories, time: expit(self._log_odds_alive(histories)) * self._expected_if_alive(histories, time)
-        )
+        return self._per_row(X, t, self.expectation)
 
     def purchase_probabilities(self, X: pd.DataFrame, t: ArrayLike, most: int) -> Floats:
         """Probability of exactly 0, 1, ..., most purchases in the time t after the records, shape (rows, most + 1).
@@ -187,7 +191,7 @@ class PurchaseModel(BaseEstimator, ABC):
 
     def distribution(self, histories: Histories, t: Floats, most: int) -> Floats:
         """As `purchase_probabilities`, for (n,) distinct histories and (n,) times: shape (n, most + 1)."""
-        alive = expit(self._log_odds_alive(histories))
+        alive = self.alive(histories)
         probabilities = alive[:, None] * self._probabilities_if_alive(histories, t, most)
         probabilities[:, 0] += 1 - alive
         return probabilities

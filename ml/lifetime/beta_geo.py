@@ -6,6 +6,7 @@ Gauss quadratures with respect to its beta distribution instead of hypergeometri
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.special import betaln, digamma, gammaln
 from ml.lifetime.base import PurchaseModel, negative_binomial
 from ml.lifetime.histories import Floats, Histories
 
-_NODES = 40
+_NODES = 48
 
 
 def beta_quadrature(a: float, b: Floats, nodes: int = _NODES) -> tuple[Floats, Floats]:
@@ -23,7 +24,8 @@ def beta_quadrature(a: float, b: Floats, nodes: int = _NODES) -> tuple[Floats, F
     Args:
         a: First shape of all distributions, positive.
         b: (m,) second shapes, positive.
-        nodes: Number of nodes; polynomials of degree 2 nodes - 1 are integrated exactly.
+        nodes: Number of nodes; polynomials of degree 2 nodes - 1 are integrated exactly, and expected purchases up to
+            80 times alpha + T ahead to 8 digits.
 
     Returns:
         (m, nodes) points between 0 and 1, and (m, nodes) weights that add up to 1.
@@ -46,8 +48,14 @@ def beta_quadrature(a: float, b: Floats, nodes: int = _NODES) -> tuple[Floats, F
     return np.clip((1 + points) / 2, 1e-300, 1.0), vectors[:, 0, :] ** 2
 
 
+@lru_cache(maxsize=32)
+def _cached_quadrature(a: float, b: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """The same customers are asked about many times: for other horizons, and while a root is looked for."""
+    return beta_quadrature(a, np.array(b))
+
+
 class _BetaGeometric(PurchaseModel):
-    """Purchases at rate lambda ~ Gamma(r, alpha); after each one the customer leaves with probability p ~ Beta(a, b)."""
+    """Purchases at rate lambda ~ Gamma(r, alpha); after each one a customer leaves with probability p ~ Beta(a, b)."""
 
     _names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     _times: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -106,7 +114,7 @@ class _BetaGeometric(PurchaseModel):
 
     def _expected_if_alive(self, histories: Histories, t: Floats) -> Floats:
         # With lambda and p known, (1 - exp(-lambda p t)) / p; lambda is integrated out exactly.
-        points, weights = beta_quadrature(self.a_, self._stays(histories.kinds))
+        points, weights = _cached_quadrature(self.a_, tuple(self._stays(histories.kinds)))
         points, weights = points[histories.kind_of], weights[histories.kind_of]
         shape, scale = (self.r_ + histories.x)[:, None], (self.alpha_ + histories.T)[:, None]
         expected = -np.expm1(-shape * np.log1p(points * t[:, None] / scale)) / points

@@ -40,13 +40,12 @@ class Histories:
     kind_of: Ints
 
     def __len__(self) -> int:
+        """Number of distinct histories."""
         return len(self.x)
 
     def scaled(self, unit: float) -> Histories:
         """The same histories with times in multiples of `unit`."""
-        return Histories(
-            self.x, self.t_x / unit, self.T / unit, self.weight, self.row_of, self.kinds, self.kind_of
-        )
+        return Histories(self.x, self.t_x / unit, self.T / unit, self.weight, self.row_of, self.kinds, self.kind_of)
 
     def part(self, rows: slice | Ints) -> Histories:
         """Some of the distinct histories, standing for nothing but themselves."""
@@ -86,7 +85,7 @@ def unique_histories(X: pd.DataFrame, sample_weight: ArrayLike | None = None) ->
         x=x[is_new],
         t_x=t_x[is_new],
         T=T[is_new],
-        weight=np.bincount(row_of, weights=weight, minlength=count),
+        weight=np.bincount(row_of, weights=weight, minlength=count).astype(np.float64),
         row_of=row_of,
         kinds=kinds,
         kind_of=kind_of,

@@ -71,7 +71,7 @@ def read_bookings(frame: pd.DataFrame, as_of: date) -> Ledger:
     frame, days = frame[kept], days[kept]
     has_order = frame["has_order"].to_numpy(dtype=bool)
     ids = np.sort(frame["customer_id"][has_order].unique().astype(object))
-    position = pd.Index(ids).get_indexer(frame["customer_id"])
+    position = pd.Index(ids).get_indexer(pd.Index(frame["customer_id"]))
     known = position >= 0
     frame, days, has_order, position = frame[known], days[known], has_order[known], position[known]
     value, basis = _value(frame)
@@ -86,9 +86,9 @@ def histories_at(ledger: Ledger, cutoff: date) -> pd.DataFrame:
     """What was known at the end of a day about everyone who had ordered by then.
 
     Returns:
-        One row a customer, in the order of ids: customer (position in the ledger), frequency (days with an order but the
-        first), recency and T (days), and of the later order days worth something: valued, how many; monetary_value and
-        mean_log_value, the means of their values and of the logarithms (0 without any).
+        One row a customer, in the order of ids: customer (position in the ledger), frequency (days with an order but
+        the first), recency and T (days), and of the later order days worth something: valued, how many;
+        monetary_value and mean_log_value, the means of their values and of the logarithms (0 without any).
     """
     end = day_number(cutoff)
     n = len(ledger.ids)
@@ -125,7 +125,7 @@ def outcomes(ledger: Ledger, customer: Ints, cutoff: date, until: date) -> tuple
     rows = (ledger.day > day_number(cutoff)) & (ledger.day <= day_number(until))
     size = len(ledger.ids)
     orders = np.bincount(ledger.customer[rows & ledger.has_order], minlength=size)
-    value = np.bincount(ledger.customer[rows], weights=ledger.value[rows], minlength=size)
+    value = np.bincount(ledger.customer[rows], weights=ledger.value[rows], minlength=size).astype(np.float64)
     return orders[customer].astype(np.int64), value[customer]
 
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ml._threads import one_thread
-from ml.lifetime.base import covariance, maximise
+from ml.lifetime.base import covariance, maximise, undetermined
 from ml.lifetime.histories import Floats
 
 COLUMNS = ("frequency", "monetary_value")
@@ -27,7 +27,7 @@ class GammaGammaModel(BaseEstimator):
     """Values of a customer's purchases are Gamma(p, nu), and nu ~ Gamma(q, v) differs between customers.
 
     Source: Fader, Hardie and Lee, "RFM and CLV: Using Iso-Value Curves for Customer Base Analysis", Journal of
-    Marketing Research 42 (2005); Fader and Hardie, "The Gamma-Gamma Model of Monetary Value" (2013), equations 1a and 5.
+    Marketing Research 42 (2005); Fader and Hardie, "The Gamma-Gamma Model of Monetary Value" (2013).
     It assumes that how much and how often customers buy are independent.
 
     Published is the likelihood of a customer's mean value. With the column mean_log_value that of the single values is
@@ -41,7 +41,7 @@ class GammaGammaModel(BaseEstimator):
         covariance_: (3, 3) covariance of the logarithms of p, q, v.
         log_likelihood_: At the estimates, in the unit of the data.
         n_customers_: Rows fitted to.
-        at_bound_: Names of parameters at the bound of the search: purchases, or customers, do not differ.
+        undetermined_: Names of parameters of which the data say next to nothing: purchases or customers do not differ.
     """
 
     _names = ("p", "q", "v")
@@ -104,7 +104,7 @@ class GammaGammaModel(BaseEstimator):
         self._keep(estimates * np.array([1.0, 1.0, unit]))
         self.log_likelihood_ = value - float(weight @ np.broadcast_to(values_of, x.shape)) * float(np.log(unit))
         self.n_customers_ = customers
-        self.at_bound_ = [name for name, is_at in zip(self._names, at_bound, strict=True) if is_at]
+        self.undetermined_ = undetermined(self._names, self.covariance_)
         errors = np.sqrt(np.diag(self.covariance_)) * np.array(list(self.parameters_.values()))
         self.standard_errors_ = dict(zip(self._names, map(float, errors), strict=True))
         return self

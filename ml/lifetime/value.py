@@ -39,7 +39,7 @@ _PRIOR_SD = 0.10  # noise of a window's common factor, as known beforehand ...
 _PRIOR_WINDOWS = 2.0  # ... with the weight of so many windows
 _PRIOR_CENTRE = 0.5  # and the weight with which models are held to be right on average
 _LONGEST = 2.0  # logarithm of the largest common factor looked for
-_GROUP, _GROUPS, _DRAWS, _MOST_DRAWN = 50, 400, 1000, 3000
+_GROUP, _GROUPS, _DRAWS, _MOST_DRAWN = 50, 200, 500, 2000
 
 
 @dataclass(frozen=True)
@@ -186,10 +186,9 @@ def fit_forecast(ledger: Ledger, as_of: date, windows: Sequence[_Window]) -> tup
     speed_sd, worth_sd = _parameter_sd(purchases, spend, rows)
     if not windows:
         messages.append("Too little history for a backtest: the width of the intervals rests on an assumption.")
-    if len(purchases.at_bound_) > 0:
-        messages.append(
-            f"The purchases do not determine {', '.join(purchases.at_bound_)}: customers hardly differ, or none left."
-        )
+    if purchases.undetermined_:
+        undetermined = ", ".join(purchases.undetermined_)
+        messages.append(f"The purchases do not determine {undetermined}: customers hardly differ, or hardly leave.")
     if kept == 0:
         messages.append("After returns and costs sales bring nothing: every lifetime value is 0.")
     forecast = Forecast(
@@ -233,7 +232,11 @@ def grade(forecast: Forecast, window: _Window, random_state: int) -> dict[str, A
     row = np.arange(n)
     under = np.where(window.orders > 0, below[row, np.maximum(window.orders - 1, 0)], 0.0)
     orders_pit = under + rng.random(n) * (below[row, window.orders] - under)
-    figures = {"days": window.days, "customers": n, "orders": _figures(window.orders, expected, orders_pit)}
+    figures: dict[str, Any] = {
+        "days": window.days,
+        "customers": n,
+        "orders": _figures(window.orders, expected, orders_pit),
+    }
     log_probability = np.log(np.maximum(below[row, window.orders] - under, 1e-300))
     figures["orders"]["log_score"] = float(log_probability.mean())
     if forecast.kept > 0:
@@ -242,10 +245,10 @@ def grade(forecast: Forecast, window: _Window, random_state: int) -> dict[str, A
         figures["value"] = _figures(window.value, expected * forecast.expected_order_value(rows), value_pit)
     drawn = rows if n <= _MOST_DRAWN else rows.iloc[rng.choice(n, _MOST_DRAWN, replace=False)]
     chosen = drawn.index.to_numpy()
-    for name, draws in zip(("orders", "value"), forecast.sample(drawn, days, _DRAWS, random_state), strict=True):
-        if name in figures:
-            actual = getattr(window, name)[chosen]
-            figures[name]["group_coverage"] = _group_coverage(actual, draws, rng)
+    orders, value = forecast.sample(drawn, days, _DRAWS, random_state)
+    figures["orders"]["group_coverage"] = _group_coverage(window.orders[chosen], orders, rng)
+    if "value" in figures:
+        figures["value"]["group_coverage"] = _group_coverage(window.value[chosen], value, rng)
     return figures
 
 

@@ -1,5 +1,8 @@
 """What customers are worth over the next year, as an asset: purchases and values from the sale lines."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 
 from orchestration.artefacts import save_card
@@ -82,7 +85,7 @@ def build_lifetime_value(settings: Settings, tables: MlTables) -> dg.AssetsDefin
     return customer_lifetime_value
 
 
-def _headline(metrics: dict) -> dict[str, float]:
+def _headline(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The figures that Dagster draws over time."""
     figures = {name: metrics.get(name) for name in ("customers", "repeaters", "clv_total", "log_likelihood")}
     for name in ("orders", "value"):
