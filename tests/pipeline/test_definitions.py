@@ -58,6 +58,7 @@ def test_a_refresh_is_one_step_a_stage(definitions: dg.Definitions) -> None:
         "insights",
         "ml__customer_clusters",
         "ml__churn_scores",
+        "ml__customer_lifetime_value",
         "ml__ticket_anomalies",
         "ml__model_runs",
         "reports__overview",

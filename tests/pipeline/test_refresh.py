@@ -46,6 +46,7 @@ KEYS = {
     "marts.simple_retention_roi": "label",
     "ml.customer_clusters": "customer_id",
     "ml.churn_scores": "customer_id, horizon_days",
+    "ml.customer_lifetime_value": "customer_id",
     "ml.ticket_anomalies": "customer_id",
     "ml.model_runs": "model, version, horizon_days",
     "meta.refreshes": "refresh",

@@ -11,6 +11,7 @@ import dagster as dg
 
 from orchestration.assets.insights.churn import build_churn_scores
 from orchestration.assets.insights.products import build_product_associations
+from orchestration.assets.insights.lifetime import build_lifetime_value
 from orchestration.assets.insights.registry import build_model_runs
 from orchestration.assets.insights.segments import build_clusters
 from orchestration.assets.insights.tables import MlTables
@@ -20,6 +21,7 @@ from orchestration.settings import Settings
 MODELS = (
     build_clusters,
     build_churn_scores,
+    build_lifetime_value,
     build_ticket_anomalies,
     build_product_associations,
 )

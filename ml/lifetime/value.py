@@ -1,0 +1,446 @@
+"""Lifetime value of every customer: models chosen and corrected by backtests, then one table.
+
+The mathematics are in the modules beside this one; which bookings count, and where the table goes, is decided outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import kstest
+
+from ml._threads import one_thread
+from ml.lifetime.base import PurchaseModel
+from ml.lifetime.beta_geo import BetaGeoModel, ModifiedBetaGeoModel
+from ml.lifetime.forecast import CommonFactor, Forecast
+from ml.lifetime.histories import Floats, unique_histories
+from ml.lifetime.orders import Ledger, histories_at, kept_share, outcomes, read_bookings
+from ml.lifetime.pareto import ParetoNBDModel
+from ml.lifetime.spend import EACH, GammaGammaModel
+
+HORIZON_DAYS = 365
+"""Days over which lifetime value is told."""
+ANNUAL_DISCOUNT_RATE = 0.10
+"""What money a year later is worth less."""
+FEWEST_REPEATERS = 20
+"""With fewer customers who came back, everyone's orders are worth the same, and no backtest is made."""
+
+_ALTERNATIVES: tuple[type[PurchaseModel], ...] = (ModifiedBetaGeoModel, ParetoNBDModel)
+_MOST_WINDOWS = 4
+_FEWEST_DAYS = 28
+_PRIOR_SD = 0.10  # noise of a window's common factor, as known beforehand ...
+_PRIOR_WINDOWS = 2.0  # ... with the weight of so many windows
+_PRIOR_CENTRE = 0.5  # and the weight with which models are held to be right on average
+_LONGEST = 2.0  # logarithm of the largest common factor looked for
+_GROUP, _GROUPS, _DRAWS, _MOST_DRAWN = 50, 200, 500, 2000
+
+
+@dataclass(frozen=True)
+class LifetimeResult:
+    """What customers are worth, and how well that is known.
+
+    Args:
+        customers: customer_id, probability_alive, expected_orders_90d, expected_order_value, clv_365d, clv_365d_low,
+            clv_365d_high, clv_basis, next_order_on, model_version; sorted by customer_id.
+        metrics: Parameters, log-likelihood, common factors, and figures of the holdout; see `estimate_lifetime_value`.
+        messages: What a reader has to know, in plain words.
+        test_cutoff: First day after which the holdout lies; None without one.
+        model_version: Name of the model of purchases and day.
+        forecast: The fitted models; None where nothing could be fitted.
+    """
+
+    customers: pd.DataFrame
+    metrics: dict[str, Any]
+    messages: list[str]
+    test_cutoff: date | None
+    model_version: str
+    forecast: Forecast | None
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A past window: what was known when it began, and what customers did in it."""
+
+    cutoff: date
+    days: int
+    rows: pd.DataFrame
+    orders: NDArray[np.int64]
+    value: Floats
+
+
+def estimate_lifetime_value(bookings: pd.DataFrame, as_of: date, *, random_state: int = 0) -> LifetimeResult:
+    """Lifetime value over the next 365 days of everyone with an order.
+
+    Orders follow BG/NBD, or MBG/NBD or Pareto/NBD where one of them was better by more than two standard errors of the
+    mean log-probability of the orders in the last closed window. Their values follow the Gamma-Gamma model, of the
+    order days after the first. Two common factors, the speed of the customers' clock and the worth of an order, are
+    estimated from past windows with a prior (see `learn_factor`) and are part of every prediction: as a correction by
+    their mean and as uncertainty that all customers share.
+
+    Args:
+        bookings: See `ml.lifetime.orders.read_bookings`.
+        as_of: The day everything is computed for.
+        random_state: Seed of the holdout's randomised figures; predictions do not depend on it.
+
+    Returns:
+        One row a customer with an order by as_of; typed and empty without any. Its metrics hold customers, repeaters,
+        basis, model, parameters, standard_errors, log_likelihood, spend, kept_share, frequency_value_correlation,
+        speed, worth, and ``holdout`` (None without one) with figures on the last window, predicted with what was known
+        before it: orders and value each with actual, expected, bias, rmse, correlation, pit_ks (Kolmogorov-Smirnov
+        distance of the randomised probability integral transform from uniform), pit_p and group_coverage (share of
+        random groups of 50 customers with their total inside its 90 % interval).
+
+    Raises:
+        ValueError: Bookings that cannot be read.
+    """
+    ledger = read_bookings(bookings, as_of)
+    rows = histories_at(ledger, as_of)
+    if not rows["T"].any():
+        message = "No customers with an order: no lifetime values."
+        if len(rows):
+            message = "Everyone ordered for the first time today: there is no behaviour to learn lifetime values from."
+        return LifetimeResult(_unknown(ledger), {"customers": len(rows)}, [message], None, f"none-{as_of}", None)
+    with one_thread():
+        windows = past_windows(ledger, as_of)
+        forecast, messages = fit_forecast(ledger, as_of, windows)
+        holdout = None
+        if windows:
+            earlier, _ = fit_forecast(ledger, windows[0].cutoff, past_windows(ledger, windows[0].cutoff))
+            holdout = grade(earlier, windows[0], random_state)
+        version = f"{_short(forecast.purchases)}-{as_of}"
+        customers = _customers(forecast, ledger, rows, version)
+    repeaters = rows["valued"] > 0
+    metrics = {
+        "customers": len(rows),
+        "repeaters": int((rows["frequency"] > 0).sum()),
+        "basis": ledger.basis,
+        "model": type(forecast.purchases).__name__,
+        "parameters": forecast.purchases.parameters_,
+        "standard_errors": forecast.purchases.standard_errors_,
+        "log_likelihood": forecast.purchases.log_likelihood_,
+        "spend": forecast.spend.parameters_,
+        "kept_share": forecast.kept,
+        "frequency_value_correlation": _correlation(
+            rows["frequency"].to_numpy()[repeaters], rows["monetary_value"].to_numpy()[repeaters]
+        ),
+        "speed": {"mean": forecast.speed.mean, "sd": forecast.speed.sd},
+        "worth": {"mean": forecast.worth.mean, "sd": forecast.worth.sd},
+        "horizon_days": HORIZON_DAYS,
+        "annual_discount_rate": ANNUAL_DISCOUNT_RATE,
+        "clv_total": float(customers["clv_365d"].sum()),
+        "holdout": holdout,
+    }
+    return LifetimeResult(customers, metrics, messages, windows[0].cutoff if windows else None, version, forecast)
+
+
+def past_windows(ledger: Ledger, as_of: date) -> list[_Window]:
+    """Closed windows before a day, the latest first, each preceded by at least as long a history.
+
+    They are as long as the horizon, or half of what has been recorded where that is less. Windows that begin with too
+    few customers who came back are left out.
+    """
+    recorded = (as_of - ledger.first_day).days
+    days = min(HORIZON_DAYS, recorded // 2)
+    windows: list[_Window] = []
+    while days >= _FEWEST_DAYS and len(windows) < _MOST_WINDOWS:
+        cutoff = as_of - timedelta(days=days * (len(windows) + 1))
+        if (cutoff - ledger.first_day).days < days:
+            break
+        rows = histories_at(ledger, cutoff)
+        if (rows["frequency"] > 0).sum() < FEWEST_REPEATERS:
+            break
+        orders, value = outcomes(ledger, rows["customer"].to_numpy(), cutoff, cutoff + timedelta(days=days))
+        windows.append(_Window(cutoff, days, rows, orders, value))
+    return windows
+
+
+def fit_forecast(ledger: Ledger, as_of: date, windows: Sequence[_Window]) -> tuple[Forecast, list[str]]:
+    """Fit everything on what is known at a day.
+
+    Args:
+        ledger: The bookings; later ones are not looked at.
+        as_of: The day.
+        windows: Closed windows before it, the latest first.
+
+    Returns:
+        The forecast, and messages.
+    """
+    rows = histories_at(ledger, as_of)
+    model, messages = _choose(windows)
+    purchases = model().fit(rows)
+    spend, spoken = _fit_spend(ledger, rows)
+    messages += spoken
+    kept = kept_share(ledger, as_of)
+    speeds, worths = [], []
+    for window in windows:
+        fitted = model().fit(window.rows)
+        speeds.append(_speed(fitted, window))
+        worths.append(_worth(ledger, window))
+    speed_sd, worth_sd = _parameter_sd(purchases, spend, rows)
+    if not windows:
+        messages.append("Too little history for a backtest: the width of the intervals rests on an assumption.")
+    if purchases.undetermined_:
+        undetermined = ", ".join(purchases.undetermined_)
+        messages.append(f"The purchases do not determine {undetermined}: customers hardly differ, or hardly leave.")
+    if kept == 0:
+        messages.append("After returns and costs sales bring nothing: every lifetime value is 0.")
+    forecast = Forecast(
+        purchases,
+        spend,
+        kept,
+        learn_factor([found for found in speeds if found], speed_sd),
+        learn_factor([found for found in worths if found], worth_sd),
+    )
+    return forecast, messages
+
+
+def learn_factor(windows: Sequence[tuple[float, float]], parameter_sd: float) -> CommonFactor:
+    """A common factor of the next window from those of past ones.
+
+    Normal on the logarithm, with a conjugate prior: the model is right on average (with the weight of half a window),
+    and windows differ by 10 % (with the weight of two). A window whose own factor is known badly counts less. The
+    uncertainty of the parameters is added.
+
+    Args:
+        windows: Of each past window the logarithm of its factor and that one's sampling variance.
+        parameter_sd: Standard deviation that the parameters' uncertainty gives the logarithm of the total.
+    """
+    logs = np.array([log for log, _ in windows])
+    weights = np.array([_PRIOR_SD**2 / (_PRIOR_SD**2 + variance) for _, variance in windows])
+    certainty = _PRIOR_CENTRE + weights.sum()
+    mean = float(weights @ logs) / certainty if len(logs) else 0.0
+    squares = _PRIOR_WINDOWS * _PRIOR_SD**2 + _PRIOR_CENTRE * mean**2 + float(weights @ (logs - mean) ** 2)
+    variance = squares / (_PRIOR_WINDOWS + weights.sum()) * (1 + 1 / certainty) + parameter_sd**2
+    return CommonFactor(mean, float(np.sqrt(variance)))
+
+
+def grade(forecast: Forecast, window: _Window, random_state: int) -> dict[str, Any]:
+    """How a forecast did in a window that it did not see."""
+    rows, days = window.rows, float(window.days)
+    rng = np.random.default_rng(random_state)
+    n = len(rows)
+    expected = forecast.expected_orders(rows, days)
+    most = int(window.orders.max(initial=0))
+    below = np.cumsum(forecast.order_probabilities(rows, days, most), axis=1)
+    row = np.arange(n)
+    under = np.where(window.orders > 0, below[row, np.maximum(window.orders - 1, 0)], 0.0)
+    orders_pit = under + rng.random(n) * (below[row, window.orders] - under)
+    figures: dict[str, Any] = {
+        "days": window.days,
+        "customers": n,
+        "orders": _figures(window.orders, expected, orders_pit),
+    }
+    log_probability = np.log(np.maximum(below[row, window.orders] - under, 1e-300))
+    figures["orders"]["log_score"] = float(log_probability.mean())
+    if forecast.kept > 0:
+        at = forecast.value_below(rows, days, window.value)
+        value_pit = np.where(window.value > 0, at, at * rng.random(n))
+        figures["value"] = _figures(window.value, expected * forecast.expected_order_value(rows), value_pit)
+    drawn = rows if n <= _MOST_DRAWN else rows.iloc[rng.choice(n, _MOST_DRAWN, replace=False)]
+    chosen = drawn.index.to_numpy()
+    orders, value = forecast.sample(drawn, days, _DRAWS, random_state)
+    figures["orders"]["group_coverage"] = _group_coverage(window.orders[chosen], orders, rng)
+    if "value" in figures:
+        figures["value"]["group_coverage"] = _group_coverage(window.value[chosen], value, rng)
+    return figures
+
+
+def _choose(windows: Sequence[_Window]) -> tuple[type[PurchaseModel], list[str]]:
+    """The model that told the orders of the latest window best; BG/NBD unless clearly beaten."""
+    if not windows:
+        return BetaGeoModel, []
+    window = windows[0]
+    most = int(window.orders.max(initial=0))
+
+    def log_probability(model: type[PurchaseModel]) -> Floats:
+        fitted = model().fit(window.rows)
+        histories = unique_histories(window.rows)
+        times = np.full(len(histories), float(window.days))
+        table = fitted.distribution(histories, times, most)
+        return np.log(np.maximum(table[histories.row_of, window.orders], 1e-300))
+
+    base, best, best_gain = log_probability(BetaGeoModel), BetaGeoModel, 0.0
+    for model in _ALTERNATIVES:
+        gain = log_probability(model) - base
+        error = float(gain.std()) / np.sqrt(len(gain))
+        if gain.mean() > max(2 * error, best_gain):
+            best, best_gain = model, float(gain.mean())
+    if best is BetaGeoModel:
+        return best, []
+    return best, [f"{best.__name__} told the last window's orders better than BetaGeoModel, and is used."]
+
+
+def _fit_spend(ledger: Ledger, rows: pd.DataFrame) -> tuple[GammaGammaModel, list[str]]:
+    """The values of orders, or the mean of all where too few customers came back."""
+    known = rows[rows["valued"] > 0]
+    if len(known) >= FEWEST_REPEATERS:
+        columns = {"frequency": known["valued"], "monetary_value": known["monetary_value"], EACH: known[EACH]}
+        fitted = GammaGammaModel().fit(pd.DataFrame(columns))
+        if fitted.q_ > 1:
+            return fitted, []
+        why = "Orders' values vary too much between customers for a mean to exist"
+    else:
+        why = f"Only {len(known)} customers came back"
+    worth = ledger.value[ledger.has_order & (ledger.value > 0)]
+    mean = float(worth.mean()) if len(worth) else 1.0
+    spread = float(worth.std() / mean) if len(worth) > 1 else 1.0
+    p, q = 1 / min(max(spread, 0.1), 10.0) ** 2, 1e4
+    pooled = GammaGammaModel().with_parameters(p=p, q=q, v=mean * (q - 1) / p)
+    return pooled, [f"{why}: everyone's orders are expected to be worth the mean of all."]
+
+
+def _speed(model: PurchaseModel, window: _Window) -> tuple[float, float] | None:
+    """How fast the clock ran in a window, in which the expected orders equal the actual ones, and its variance."""
+    histories = unique_histories(window.rows)
+    weight = histories.weight
+
+    def expected(log: float) -> float:
+        return float(weight @ model.expectation(histories, np.full(len(histories), window.days * np.exp(log))))
+
+    actual = float(window.orders.sum())
+    if not expected(-_LONGEST) < actual < expected(_LONGEST):
+        return None
+    log = float(brentq(lambda at: expected(at) - actual, -_LONGEST, _LONGEST, xtol=1e-8))
+    slope = (expected(log + 0.01) - expected(log - 0.01)) / 0.02
+    each = model.expectation(histories, np.full(len(histories), window.days * np.exp(log)))[histories.row_of]
+    return log, float(((window.orders - each) ** 2).sum()) / slope**2
+
+
+def _worth(ledger: Ledger, window: _Window) -> tuple[float, float] | None:
+    """How much more than expected the orders of a window were worth, as a logarithm, and its variance."""
+    spend, _ = _fit_spend(ledger, window.rows)
+    kept = kept_share(ledger, window.cutoff)
+    valued = pd.DataFrame({"frequency": window.rows["valued"], "monetary_value": window.rows["monetary_value"]})
+    expected = kept * window.orders * spend.expected_value(valued)
+    total = float(expected.sum())
+    if not (total > 0 and window.value.sum() > 0):
+        return None
+    factor = float(window.value.sum()) / total
+    variance = float(((window.value - factor * expected) ** 2).sum()) / float(window.value.sum()) ** 2
+    return float(np.clip(np.log(factor), -_LONGEST, _LONGEST)), variance
+
+
+def _parameter_sd(purchases: PurchaseModel, spend: GammaGammaModel, rows: pd.DataFrame) -> tuple[float, float]:
+    """What the parameters' uncertainty does to the logarithms of total orders and of the mean order's worth.
+
+    By the delta method, over the parameters that have a standard error.
+    """
+    histories = unique_histories(rows)
+    times = np.full(len(histories), float(HORIZON_DAYS))
+
+    def log_orders(parameters: dict[str, float]) -> float:
+        model = type(purchases)().with_parameters(**parameters)
+        return float(np.log(max(float(histories.weight @ model.expectation(histories, times)), 1e-300)))
+
+    def log_worth(parameters: dict[str, float]) -> float:
+        model = GammaGammaModel().with_parameters(**parameters)
+        valued = pd.DataFrame({"frequency": rows["valued"], "monetary_value": rows["monetary_value"]})
+        return float(np.log(model.expected_value(valued).mean()))
+
+    return (
+        _delta(log_orders, purchases.parameters_, purchases.covariance_),
+        _delta(log_worth, spend.parameters_, spend.covariance_) if hasattr(spend, "covariance_") else 0.0,
+    )
+
+
+def _delta(function: Any, parameters: dict[str, float], covariance: Floats) -> float:
+    free = [index for index in range(len(parameters)) if np.isfinite(covariance[index, index])]
+    names = list(parameters)
+    gradient = []
+    for index in free:
+        name = names[index]
+        up = function({**parameters, name: parameters[name] * np.exp(0.01)})
+        down = function({**parameters, name: parameters[name] * np.exp(-0.01)})
+        gradient.append((up - down) / 0.02)
+    slope = np.array(gradient)
+    variance = float(slope @ covariance[np.ix_(free, free)] @ slope) if free else 0.0
+    # Where the data say next to nothing, a logarithm is no longer normal; e^±1 is wide enough to say so.
+    return float(min(np.sqrt(max(variance, 0.0)), 1.0))
+
+
+def _customers(forecast: Forecast, ledger: Ledger, rows: pd.DataFrame, version: str) -> pd.DataFrame:
+    """The published table."""
+    horizon = float(HORIZON_DAYS)
+    value = forecast.expected_order_value(rows)
+    discount = forecast.discount(rows, horizon, ANNUAL_DISCOUNT_RATE)
+    quantiles = np.zeros((len(rows), 2))
+    if forecast.kept > 0:
+        quantiles = forecast.value_quantiles(rows, horizon, (0.05, 0.95))
+    wait = forecast.days_to_next_order(rows, HORIZON_DAYS)
+    as_of = np.datetime64(ledger.as_of, "s")
+    following = as_of + wait.astype("timedelta64[D]")
+    return pd.DataFrame(
+        {
+            "customer_id": ledger.ids[rows["customer"].to_numpy()],
+            "probability_alive": np.round(forecast.probability_alive(rows), 6),
+            "expected_orders_90d": np.round(forecast.expected_orders(rows, 90.0), 6),
+            "expected_order_value": np.round(value, 4),
+            "clv_365d": np.round(forecast.expected_orders(rows, horizon) * value * discount, 4),
+            "clv_365d_low": np.round(quantiles[:, 0] * discount, 4),
+            "clv_365d_high": np.round(quantiles[:, 1] * discount, 4),
+            "clv_basis": ledger.basis,
+            "next_order_on": pd.Series(following).where(wait >= 0),
+            "model_version": version,
+        }
+    )
+
+
+def _unknown(ledger: Ledger) -> pd.DataFrame:
+    """The published table where nothing is known but who there is."""
+    n = len(ledger.ids)
+    numbers = (
+        "probability_alive", "expected_orders_90d", "expected_order_value", "clv_365d", "clv_365d_low", "clv_365d_high",
+    )  # fmt: skip
+    return pd.DataFrame(
+        {
+            "customer_id": ledger.ids,
+            **dict.fromkeys(numbers, np.full(n, np.nan)),
+            "clv_basis": np.full(n, ledger.basis, dtype=object),
+            "next_order_on": np.full(n, np.datetime64("NaT", "s")),
+            "model_version": np.full(n, f"none-{ledger.as_of}", dtype=object),
+        }
+    )
+
+
+def _figures(actual: NDArray[Any], expected: Floats, pit: Floats) -> dict[str, Any]:
+    total = float(expected.sum())
+    test = kstest(pit, "uniform")
+    return {
+        "actual": float(actual.sum()),
+        "expected": total,
+        "bias": total / float(actual.sum()) - 1 if actual.sum() != 0 else None,
+        "rmse": float(np.sqrt(np.mean((actual - expected) ** 2))),
+        "correlation": _correlation(actual, expected),
+        "pit_ks": float(test.statistic),
+        "pit_p": float(test.pvalue),
+    }
+
+
+def _group_coverage(actual: NDArray[Any], draws: NDArray[Any], rng: np.random.Generator) -> float | None:
+    """Share of random groups of customers whose total lies inside its 90 % interval."""
+    if len(actual) < 2 * _GROUP:
+        return None
+    inside = 0
+    for _ in range(_GROUPS):
+        members = rng.choice(len(actual), _GROUP, replace=False)
+        low, high = np.quantile(draws[:, members].sum(axis=1), [0.05, 0.95])
+        inside += low <= actual[members].sum() <= high
+    return inside / _GROUPS
+
+
+def _correlation(first: NDArray[Any], second: NDArray[Any]) -> float | None:
+    if len(first) < 2 or first.std() == 0 or second.std() == 0:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _short(model: PurchaseModel) -> str:
+    names = {BetaGeoModel: "bg-nbd", ModifiedBetaGeoModel: "mbg-nbd", ParetoNBDModel: "pareto-nbd"}
+    return names[type(model)]
