@@ -47,6 +47,9 @@ KEYS = {
     "ml.customer_clusters": "customer_id",
     "ml.churn_scores": "customer_id, horizon_days",
     "ml.ticket_anomalies": "customer_id",
+    "ml.sales_anomalies": "kind, series, day",
+    "ml.trend_changes": "product_id, change_number",
+    "ml.revenue_forecast": "day",
     "ml.model_runs": "model, version, horizon_days",
     "meta.refreshes": "refresh",
 }
