@@ -26,7 +26,8 @@ _TREND_PENALTIES = 10.0 ** np.arange(-1, 6)
 _YEAR_PENALTIES = 10.0 ** np.arange(-1, 5)
 _TURN_DAYS, _TURN_PENALTY = 50, 0.03
 _RIDGE = 1e-3  # keeps what the data do not determine at "no effect": a weekday without sales, a season not yet seen
-_ROUNDS = 12
+_ROUNDS = 9
+_CHOOSING = (1, 4)  # rounds that choose the strengths of smoothing; the last ones let the rest converge
 _HUBER = 2.5
 _OVERFIT = 1.4  # Wood, "Generalized Additive Models" (2017), section 6.2.5: a degree of freedom counts as 1.4
 _CHUNK = 2e7  # numbers in memory at a time
@@ -190,11 +191,10 @@ class DailyBaseline(BaseEstimator):
         with one_thread():
             parts = [
                 self._fit_some(y[at : at + step], shift[at : at + step], kept[at : at + step])
-                for at in range(0, len(y), step)
+                for at in range(0, max(len(y), 1), step)
             ]
-        columns = list(zip(*parts, strict=True)) or [[np.zeros((0, n))] * 5]
         self.coefficients_, self.covariance_, self.expected_, self.weights_, self.degrees_of_freedom_ = (
-            np.concatenate(column) for column in columns
+            np.concatenate(column) for column in zip(*parts, strict=True)
         )
         return self
 
@@ -213,7 +213,7 @@ class DailyBaseline(BaseEstimator):
             response = np.log(mean) - shift + (y - mean) / mean
             gram = (X.T[None] * weight[:, None, :]) @ X
             moment = (weight * response) @ X
-            if turn < _ROUNDS - 4:  # then the strengths stay as they are, so that the rest converges
+            if turn in _CHOOSING:
                 strengths = self._strengths(gram, moment, (weight * response**2).sum(1), (weight > 0).sum(1), strengths)
             penalty = design.fixed + strengths[:, :1, None] * design.trend + strengths[:, 1:, None] * design.year
             covariance = np.linalg.inv(gram + penalty)

@@ -30,6 +30,8 @@ FEWEST_WEEKS = 12
 """A product is tested once it has been sold for as many whole weeks."""
 FEWEST_UNITS = 50
 """And as many units of it in them."""
+MOST_PRODUCTS = 1000
+"""Products that are tested, those with the most units; the others still count as peers."""
 MOST_CHANGES = 3
 """Changes that are looked for in one product."""
 
@@ -244,22 +246,25 @@ def _with_peers(units: Floats, category: NDArray[np.object_], random_state: int)
     age = weeks - begins
     groups = {name: np.flatnonzero(category == name) for name in sorted(set(category))}
     everyone = np.arange(len(units))
+    sums = np.array([units[row, begin:].sum() for row, begin in enumerate(begins)])
+    able = (age >= FEWEST_WEEKS) & (sums >= FEWEST_UNITS)
+    able[np.argsort(-sums, kind="stable")[MOST_PRODUCTS:]] = False
     products: list[_Product] = []
     for members in groups.values():
         pool = members if len(members) >= _FEWEST_PEERS else everyone
-        tests = [row for row in members if age[row] >= FEWEST_WEEKS and units[row, begins[row] :].sum() >= FEWEST_UNITS]
+        tests = [int(row) for row in members if able[row]]
         unsteady: set[int] = set()
+        # One at a time among a few; of many, none matters much to the others.
+        at_once = max(1, len(pool) // 20)
         while True:
             made = {row: _against(row, units, begins, pool, unsteady) for row in tests}
             kept = {row: product for row, product in made.items() if product is not None}
-            open_p = {
-                row: _best_change(product, random_state).p for row, product in kept.items() if row not in unsteady
-            }
-            least = min(open_p, key=lambda row: (open_p[row], row), default=None)
-            if least is None or open_p[least] > _REMOVED_P or len(pool) - len(unsteady) <= _FEWEST_PEERS - 1:
+            p = {row: _best_change(product, random_state).p for row, product in kept.items() if row not in unsteady}
+            suspects = sorted((row for row in p if p[row] <= _REMOVED_P), key=lambda row: (p[row], row))[:at_once]
+            if not suspects or len(pool) - len(unsteady) - len(suspects) < _FEWEST_PEERS:
                 products += kept.values()
                 break
-            unsteady.add(least)
+            unsteady.update(suspects)
     return products
 
 

@@ -231,7 +231,8 @@ def _judge_all(known: pd.DataFrame, cutoff: pd.Timestamp) -> dict[str, _Judged]:
         counts = counts.reindex(columns=days, fill_value=0.0)
         if whole is not None:
             last_year = counts.to_numpy()[:, -PUBLISHED_DAYS:]
-            counts = counts[last_year.mean(axis=1) >= FEWEST_PER_DAY]
+            # A single part is the whole once more.
+            counts = counts[(last_year.mean(axis=1) >= FEWEST_PER_DAY) & (len(counts) > 1)]
         if len(counts):
             judged[kind] = _judge(kind, counts, days, whole)
     return judged
@@ -286,11 +287,13 @@ def _judge(kind: str, frame: pd.DataFrame, days: pd.DatetimeIndex, whole: _Judge
     judged.dispersion, judged.masked, judged.fitted = scan.dispersion[0], masked, model.expected_
     expected, variance = scan.days_alone()
     judged.p[tested] = _two_sided(counts[tested], expected[tested], variance[tested])
-    for series, start, length, p in zip(found.series, found.start, found.length, found.p, strict=True):
-        stretch = slice(start, start + length)
-        judged.p[series, stretch], judged.start[series, stretch] = p, start
-        judged.length[series, stretch] = length
-        expected[series, stretch], variance[series, stretch] = scan.within(series, start, length)
+    for length in range(1, LONGEST_STRETCH + 1):
+        of_length = found.length == length
+        series, start = found.series[of_length, None], found.start[of_length, None]
+        days_of = series, start + np.arange(length)
+        judged.p[days_of], judged.start[days_of] = found.p[of_length, None], start
+        judged.length[days_of] = length
+        expected[days_of], variance[days_of] = scan.within(series[:, 0], start[:, 0], length)
     judged.expected, judged.variance = expected, variance
     judged.q = _q_values(judged)
     return judged
@@ -362,12 +365,11 @@ class _Scan:
         expected = self._mean * np.exp(np.clip(shift, -3, 3))
         return expected, self.dispersion[0][:, None] * (expected + spread * expected**2)
 
-    def within(self, series: int, start: int, length: int) -> tuple[Floats, Floats]:
-        """(length,) expected counts and variances of the days of a stretch, predicted from all other days."""
-        where = np.array([series]), np.array([start])
-        expected, spread = self._without(*where, length)
-        single = expected[0] + np.diagonal(spread[0]) * expected[0] ** 2
-        return expected[0], self.dispersion[0][series] * single
+    def within(self, series: NDArray[np.int64], start: NDArray[np.int64], length: int) -> tuple[Floats, Floats]:
+        """(k, length) expected counts and variances of the days of stretches, predicted from all other days."""
+        expected, spread = self._without(series, start, length)
+        alone = np.einsum("kii->ki", spread)
+        return expected, self.dispersion[0][series, None] * (expected + alone * expected**2)
 
     def stretches(self, tested: Flags) -> _Stretches:
         """The stretches within tested days that stand out, overlapping ones dropped."""
@@ -461,7 +463,7 @@ def _rows(judged: _Judged, cutoff: pd.Timestamp, first: pd.Timestamp, last: pd.T
     totals = np.concatenate([np.zeros((size, 1)), np.cumsum(judged.counts - np.nan_to_num(judged.expected), 1)], 1)
     excess = totals[series, start + length] - totals[series, start]
     names = np.array(judged.names, dtype=object)
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "kind": judged.kind,
             "series": names[series],
@@ -473,7 +475,7 @@ def _rows(judged: _Judged, cutoff: pd.Timestamp, first: pd.Timestamp, last: pd.T
             "p_value": np.round(picked["p"], 6),
             "q_value": np.round(picked["q"], 6),
             "is_anomaly": flagged,
-            "direction": np.where(flagged, np.where(excess > 0, "up", "down"), None),
+            "direction": np.select([flagged & (excess > 0), flagged], ["up", "down"], default=""),
             "stretch_starts_on": (origin + pd.to_timedelta(start, unit="D")).where(flagged),
             "stretch_ends_on": (origin + pd.to_timedelta(start + length - 1, unit="D")).where(flagged),
             "driver_kind": None,
@@ -482,6 +484,8 @@ def _rows(judged: _Judged, cutoff: pd.Timestamp, first: pd.Timestamp, last: pd.T
             "driver": None,
         }
     )
+    rows["direction"] = rows["direction"].replace("", None)
+    return rows
 
 
 def _attribute(rows: pd.DataFrame, whole: _Judged, judged: dict[str, _Judged], cutoff: pd.Timestamp) -> None:

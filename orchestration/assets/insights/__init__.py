@@ -12,12 +12,12 @@ import dagster as dg
 from orchestration.assets.insights.churn import build_churn_scores
 from orchestration.assets.insights.registry import build_model_runs
 from orchestration.assets.insights.segments import build_clusters
-from orchestration.assets.insights.tables import MlTables
 from orchestration.assets.insights.series import (
     build_revenue_forecast,
     build_sales_anomalies,
     build_trend_changes,
 )
+from orchestration.assets.insights.tables import MlTables
 from orchestration.assets.insights.tickets import build_ticket_anomalies
 from orchestration.settings import Settings
 
