@@ -48,6 +48,9 @@ KEYS = {
     "ml.churn_scores": "customer_id, horizon_days",
     "ml.customer_lifetime_value": "customer_id",
     "ml.ticket_anomalies": "customer_id",
+    "ml.sales_anomalies": "kind, series, day",
+    "ml.trend_changes": "product_id, change_number",
+    "ml.revenue_forecast": "day",
     "ml.model_runs": "model, version, horizon_days",
     "meta.refreshes": "refresh",
 }

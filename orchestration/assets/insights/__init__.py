@@ -14,6 +14,11 @@ from orchestration.assets.insights.products import build_product_associations
 from orchestration.assets.insights.lifetime import build_lifetime_value
 from orchestration.assets.insights.registry import build_model_runs
 from orchestration.assets.insights.segments import build_clusters
+from orchestration.assets.insights.series import (
+    build_revenue_forecast,
+    build_sales_anomalies,
+    build_trend_changes,
+)
 from orchestration.assets.insights.tables import MlTables
 from orchestration.assets.insights.tickets import build_ticket_anomalies
 from orchestration.settings import Settings
@@ -24,6 +29,9 @@ MODELS = (
     build_lifetime_value,
     build_ticket_anomalies,
     build_product_associations,
+    build_sales_anomalies,
+    build_trend_changes,
+    build_revenue_forecast,
 )
 
 
