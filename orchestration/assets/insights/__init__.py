@@ -14,12 +14,22 @@ from orchestration.assets.insights.registry import build_model_runs
 from orchestration.assets.insights.segments import build_clusters
 from orchestration.assets.insights.tables import MlTables
 from orchestration.assets.insights.tickets import build_ticket_anomalies
+from orchestration.assets.insights.uplift import build_customer_uplift
+from orchestration.assets.insights.visits import (
+    build_customer_intent,
+    build_customer_personas,
+    build_session_purchase_predictions,
+)
 from orchestration.settings import Settings
 
 MODELS = (
     build_clusters,
     build_churn_scores,
     build_ticket_anomalies,
+    build_session_purchase_predictions,
+    build_customer_intent,
+    build_customer_personas,
+    build_customer_uplift,
 )
 
 
