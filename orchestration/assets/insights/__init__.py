@@ -21,6 +21,12 @@ from orchestration.assets.insights.series import (
 )
 from orchestration.assets.insights.tables import MlTables
 from orchestration.assets.insights.tickets import build_ticket_anomalies
+from orchestration.assets.insights.uplift import build_customer_uplift
+from orchestration.assets.insights.visits import (
+    build_customer_intent,
+    build_customer_personas,
+    build_session_purchase_predictions,
+)
 from orchestration.settings import Settings
 
 MODELS = (
@@ -32,6 +38,10 @@ MODELS = (
     build_sales_anomalies,
     build_trend_changes,
     build_revenue_forecast,
+    build_session_purchase_predictions,
+    build_customer_intent,
+    build_customer_personas,
+    build_customer_uplift,
 )
 
 
