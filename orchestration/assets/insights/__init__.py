@@ -10,9 +10,10 @@ from typing import Any
 import dagster as dg
 
 from orchestration.assets.insights.churn import build_churn_scores
-from orchestration.assets.insights.products import build_product_associations
 from orchestration.assets.insights.lifetime import build_lifetime_value
+from orchestration.assets.insights.products import build_product_associations
 from orchestration.assets.insights.registry import build_model_runs
+from orchestration.assets.insights.scorecard import build_scorecard
 from orchestration.assets.insights.segments import build_clusters
 from orchestration.assets.insights.series import (
     build_revenue_forecast,
@@ -55,4 +56,4 @@ def build_ml_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.
     tables = MlTables(manifest)
     models = [build(settings, tables) for build in MODELS]
     written = [".".join(key.path) for model in models for key in model.keys]
-    return [*models, build_model_runs(settings, tables, written)]
+    return [*models, build_model_runs(settings, tables, written), build_scorecard(settings, tables)]
