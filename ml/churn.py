@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from ml._threads import one_thread
 from ml.columns import column_kind, plain_columns, spline_columns, tree_columns, varies
-from ml.reasons import top_reasons
+from ml.reasons import Reason, top_reasons
 from ml.shapley import tree_shapley
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
@@ -211,7 +211,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
         return np.concatenate(parts) if parts else np.empty(0)
 
     def explain(
-        self, X: pd.DataFrame, n_reasons: int = 3, reason_texts: Mapping[str, str] | None = None
+        self, X: pd.DataFrame, n_reasons: int = 3, reason_texts: Mapping[str, str | Reason] | None = None
     ) -> Explanation:
         """Contributions of the original features to each row's log-odds, and the top reasons for a high risk in words.
 
@@ -222,8 +222,9 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
             X: Shape (n, features).
             n_reasons: Number of reason columns.
             reason_texts: Per feature a format template with ``{value}``, the row's value, and the names of other
-                columns, such as ``"no order for {value:.0f} days"``. Features without one, and rows for which a value
-                of the template is missing, read ``feature = value``.
+                columns, such as ``"no order for {value:.0f} days"``, or a `ml.reasons.Reason`, which also says with
+                which features it makes one reason. Features without one, and rows for which a value of the template
+                is missing, read ``feature = value``.
 
         Returns:
             The contributions, the intercept and the reasons. Only what raises the risk, and the odds by at least 5 %,

@@ -44,7 +44,7 @@ from ml.columns import column_kind, is_skewed, plain_columns, signed_log1p
 from ml.drift import profile_columns, stability
 from ml.gains import Contact, Retention
 from ml.metrics import binary_report, paired_bootstrap
-from ml.reasons import reason_text
+from ml.reasons import Reason, reason_text
 
 FEWEST_OF_A_CLASS = 50
 """Fewer customers than this who left, or who stayed, cannot train a model that deserves trust."""
@@ -105,7 +105,7 @@ class _Protocol:
     horizon_days: int
     columns: list[str]
     baseline_columns: list[str]
-    reason_texts: Mapping[str, str]
+    reason_texts: Mapping[str, str | Reason]
     random_state: int
     retention: Retention
     messages: list[str] = field(default_factory=list)
@@ -257,7 +257,7 @@ def evaluate_and_score(
     as_of: date,
     horizon_days: int,
     *,
-    reason_texts: Mapping[str, str] | None = None,
+    reason_texts: Mapping[str, str | Reason] | None = None,
     recency: str = "days_since_last_order",
     frequency: str = "order_count",
     retention: Retention | None = None,
@@ -374,7 +374,7 @@ def evaluate_and_score(
 
 
 def score(
-    training: ChurnTraining, features: pd.DataFrame, as_of: date, reason_texts: Mapping[str, str] | None = None
+    training: ChurnTraining, features: pd.DataFrame, as_of: date, reason_texts: Mapping[str, str | Reason] | None = None
 ) -> ChurnResult:
     """Score the rows of a day with a model trained earlier, without training.
 
@@ -532,7 +532,11 @@ def _contest(run: _Protocol, champion: ChurnTraining | None, judged: _Judged, te
 
 
 def _scored(
-    training: ChurnTraining, now: pd.DataFrame, as_of: date, texts: Mapping[str, str], challenge: Challenge | None
+    training: ChurnTraining,
+    now: pd.DataFrame,
+    as_of: date,
+    texts: Mapping[str, str | Reason],
+    challenge: Challenge | None,
 ) -> ChurnResult:
     """Today's scores by a training, and how far today's frame has moved from it."""
     p = np.round(training.model.predict_proba(now[training.features])[:, 1], 6) if len(now) else np.empty(0)

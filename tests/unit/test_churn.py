@@ -11,6 +11,7 @@ from scipy.special import expit
 from ml.churn import ChurnClassifier
 from ml.churn_protocol import closed_cutoffs, evaluate_and_score, feature_columns
 from ml.churn_results import probability_tier, recency_tier
+from ml.reasons import Reason, top_reasons
 
 AS_OF = date(2024, 6, 30)
 CUTOFFS = [
@@ -401,3 +402,26 @@ def test_bad_frames_are_refused():
     twice = pd.concat([features(5), features(5)])
     with pytest.raises(ValueError, match="more than one row"):
         evaluate_and_score(twice, AS_OF, 30)
+
+
+def test_a_topic_makes_one_reason_and_background_comes_last():
+    columns = ["days", "gap", "tickets", "region"]
+    contributions = pd.DataFrame(
+        [[1.0, 0.8, 0.3, 2.0], [1.0, -0.9, 0.3, 2.0], [-1.0, 0.2, 0.01, 2.0], [-1.0, 0.2, 0.01, 0.0]], columns=columns
+    )
+    plain = pd.DataFrame([[90.0, 3.0, 2.0, "North"]] * 4, columns=columns)
+    kinds = {"days": "number", "gap": "number", "tickets": "number", "region": "category"}
+    texts = {
+        "days": Reason("no order for {value:.0f} days", "rhythm"),
+        "gap": Reason("{value:.0f} times the usual gap", "rhythm"),
+        "tickets": "{value:.0f} tickets",
+        "region": Reason("from {value}", is_background=True),
+    }
+    reasons = top_reasons(contributions, plain, kinds, 2, texts)
+    assert reasons.astype(object).where(reasons.notna(), None).to_numpy().tolist() == [
+        ["no order for 90 days", "2 tickets"],
+        # together the two of one topic say little more than nothing
+        ["2 tickets", "no order for 90 days"],
+        ["from North", None],
+        [None, None],
+    ]

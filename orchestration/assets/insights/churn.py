@@ -19,6 +19,7 @@ from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     from ml.churn_results import ChurnResult
+    from ml.reasons import Reason
 
 HORIZONS = (30, 90, 180)
 """Days without an order that count as having left."""
@@ -26,41 +27,71 @@ HORIZONS = (30, 90, 180)
 MOST_ROWS_READ = 1_000_000
 """Rows of earlier cutoffs that are read for training; beyond it, those of a part of the customers."""
 
-REASONS = {
-    "days_since_last_order": "no order for {days_since_last_order:.0f} days",
-    "days_since_first_order": "customer for {days_since_first_order:.0f} days",
-    "order_count": "{order_count:.0f} orders so far",
-    "order_day_count": "ordered on {order_day_count:.0f} days so far",
-    "average_gap_days": "usually {average_gap_days:.0f} days between orders",
-    "recency_to_gap_ratio": "silent for {recency_to_gap_ratio:.1f} times the usual gap",
-    "orders_30d": "{orders_30d:.0f} orders in 30 days",
-    "orders_90d": "{orders_90d:.0f} orders in 90 days",
-    "orders_180d": "{orders_180d:.0f} orders in 180 days",
-    "orders_365d": "{orders_365d:.0f} orders in 365 days",
-    "net_revenue": "spent {net_revenue:,.2f} so far",
-    "gross_revenue_90d": "spent {gross_revenue_90d:,.2f} in 90 days",
-    "average_order_value": "{average_order_value:,.2f} an order",
-    "largest_line_revenue": "most expensive purchase {largest_line_revenue:,.2f}",
-    "unit_count": "{unit_count:.0f} units so far",
-    "product_count": "{product_count:.0f} different products",
-    "category_count": "{category_count:.0f} different categories",
-    "discounted_line_rate": "{discounted_line_rate:.0%} bought at a discount",
-    "returned_line_rate": "{returned_line_rate:.0%} given back",
-    "ticket_count_180d": "{ticket_count_180d:.0f} tickets in 180 days",
-    "negative_ticket_count_180d": "{negative_ticket_count_180d:.0f} negative tickets in 180 days",
-    "unresolved_ticket_count": "{unresolved_ticket_count:.0f} unresolved tickets",
-    "session_count_90d": "{session_count_90d:.0f} visits in 90 days",
-    "abandoned_cart_count_90d": "{abandoned_cart_count_90d:.0f} abandoned carts in 90 days",
-    "email_open_count_180d": "{email_open_count_180d:.0f} e-mails opened in 180 days",
-    "email_click_count_180d": "{email_click_count_180d:.0f} e-mail clicks in 180 days",
-    "activity_count_90d": "{activity_count_90d:.0f} usage records in 90 days",
-    "activity_count_before_90d": "{activity_count_before_90d:.0f} usage records in the 90 days before",
+_WORDS = {
+    "rhythm": {
+        "days_since_last_order": "no order for {days_since_last_order:.0f} days",
+        "days_since_first_order": "customer for {days_since_first_order:.0f} days",
+        "order_count": "{order_count:.0f} orders so far",
+        "order_day_count": "ordered on {order_day_count:.0f} days so far",
+        "average_gap_days": "usually {average_gap_days:.0f} days between orders",
+        "recency_to_gap_ratio": "silent for {recency_to_gap_ratio:.1f} times the usual gap",
+        "orders_30d": "{orders_30d:.0f} orders in 30 days",
+        "orders_90d": "{orders_90d:.0f} orders in 90 days",
+        "orders_180d": "{orders_180d:.0f} orders in 180 days",
+        "orders_365d": "{orders_365d:.0f} orders in 365 days",
+    },
+    "spend": {
+        "net_revenue": "spent {net_revenue:,.2f} so far",
+        "gross_revenue_90d": "spent {gross_revenue_90d:,.2f} in 90 days",
+        "average_order_value": "{average_order_value:,.2f} an order",
+        "largest_line_revenue": "most expensive purchase {largest_line_revenue:,.2f}",
+        "unit_count": "{unit_count:.0f} units so far",
+    },
+    "range": {
+        "product_count": "{product_count:.0f} different products",
+        "category_count": "{category_count:.0f} different categories",
+    },
+    "discounts": {
+        "discounted_line_rate": "{discounted_line_rate:.0%} bought at a discount",
+    },
+    "returns": {
+        "returned_line_rate": "{returned_line_rate:.0%} given back",
+    },
+    "service": {
+        "ticket_count_180d": "{ticket_count_180d:.0f} tickets in 180 days",
+        "negative_ticket_count_180d": "{negative_ticket_count_180d:.0f} negative tickets in 180 days",
+        "unresolved_ticket_count": "{unresolved_ticket_count:.0f} unresolved tickets",
+    },
+    "visits": {
+        "session_count_90d": "{session_count_90d:.0f} visits in 90 days",
+        "abandoned_cart_count_90d": "{abandoned_cart_count_90d:.0f} abandoned carts in 90 days",
+    },
+    "e-mail": {
+        "email_open_count_180d": "{email_open_count_180d:.0f} e-mails opened in 180 days",
+        "email_click_count_180d": "{email_click_count_180d:.0f} e-mail clicks in 180 days",
+    },
+    "usage": {
+        "activity_count_90d": "{activity_count_90d:.0f} usage records in 90 days",
+        "activity_count_before_90d": "{activity_count_before_90d:.0f} usage records in the 90 days before",
+    },
+}
+"""Words for the features of customer_features, by topic."""
+
+_PROFILE = {
     "industry": "industry {industry}",
     "region": "region {region}",
     "age_group": "age group {age_group}",
     "acquisition_channel": "won through {acquisition_channel}",
 }
-"""Words for the features of customer_features, as reasons of a churn score."""
+"""Words for what nobody can change; told where nothing else is left."""
+
+
+def reasons() -> dict[str, "Reason"]:
+    """How each feature is told as a reason of a churn score."""
+    from ml.reasons import Reason
+
+    told = {name: Reason(text, topic) for topic, words in _WORDS.items() for name, text in words.items()}
+    return told | {name: Reason(text, is_background=True) for name, text in _PROFILE.items()}
 
 
 def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
@@ -163,7 +194,7 @@ def refresh_models(
         if not settings.full_refresh:
             champion, remarks = recall(settings.models, horizon, now, as_of, trained_with)
         if champion is not None and not is_due(champion, as_of, trained_with, settings.retrain_days):
-            result = score(champion.training, now, as_of, REASONS)
+            result = score(champion.training, now, as_of, reasons())
         else:
             if features is None:
                 features, noted = _training_frame(warehouse, now, as_of)
@@ -172,7 +203,7 @@ def refresh_models(
                 features,
                 as_of,
                 horizon,
-                reason_texts=REASONS,
+                reason_texts=reasons(),
                 retention=retention,
                 champion=champion.training if champion else None,
                 random_state=settings.seed,
