@@ -1,0 +1,84 @@
+"""A refresh that is killed, and one that finds another under way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import ROOT, pulse
+
+
+def test_a_killed_run_leaves_the_published_file_and_the_next_run_is_clean(
+    tmp_path: Path, sales_file: Callable[..., Path]
+) -> None:
+    home = tmp_path / "home"
+    source = sales_file("ann,2024-01-05,10", "bob,2024-02-05,20")
+    assert pulse("run", "--source", str(source), "--home", str(home)).returncode == 0
+    before = (home / "pulse.duckdb").read_bytes()
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "DAGSTER_"))}
+    command = [str(Path(sys.executable).with_name("pulse")), "run", "--source", str(source), "--home", str(home)]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        # in the middle of the marts
+        for line in running.stdout:
+            if "marts/" in line:
+                break
+        running.send_signal(signal.SIGKILL)
+    assert (home / "pulse.duckdb").read_bytes() == before
+
+    alone = pulse("publish", "--home", str(home))
+    assert alone.returncode == 1
+    assert "Not published" in alone.stdout
+    assert (home / "pulse.duckdb").read_bytes() == before
+
+    after = pulse("run", "--source", str(source), "--home", str(home))
+    assert after.returncode == 0, after.stdout + after.stderr
+    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
+        statuses = connection.execute("select refresh, status from meta.refreshes order by 1").fetchall()
+    assert statuses == [(1, "published"), (2, "failed"), (3, "published")]
+
+
+def test_a_second_run_waits_for_the_first(tmp_path: Path, sales_file: Callable[..., Path]) -> None:
+    home = tmp_path / "home"
+    source = sales_file("ann,2024-01-05,10")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, str(home)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout
+        assert holder.stdin
+        assert holder.stdout.readline() == "held\n"
+        command = [str(Path(sys.executable).with_name("pulse")), "run", "--source", str(source), "--home", str(home)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stdout
+            for line in waiting.stdout:
+                if "waiting for it to finish" in line:
+                    break
+            else:
+                pytest.fail("the second run did not say that it waits")
+            assert not (home / "pulse.duckdb").exists()
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+            waiting.stdout.read()
+            assert waiting.wait(timeout=120) == 0
+        assert (home / "pulse.duckdb").exists()
+    finally:
+        holder.kill()
+
+
+HOLD_LOCK = """
+import sys
+from pathlib import Path
+from orchestration.lock import writer_lock
+with writer_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
