@@ -41,7 +41,8 @@ def test_the_same_business_has_not_moved_and_a_shifted_one_has():
 def test_chance_alone_is_rarely_called_drift_however_few_customers():
     """At 30 customers the plain bound of .25 is mostly noise; the bound that grows with it is not."""
     profile = profile_columns(frame(), 2000)
-    found = [stability(profile, frame(30, seed=seed), 30) for seed in range(1, 201)]
+    days = {"customers": 2000, "columns": {"days": profile["columns"]["days"]}}
+    found = [stability(days, frame(30, seed=seed), 30) for seed in range(1, 201)]
     assert np.mean([each["days"]["psi"] > 0.25 for each in found]) > 0.3
     assert sum("days" in moved(each) for each in found) <= 3
 
