@@ -274,7 +274,8 @@ def evaluate_and_score(
 
     A champion stays unless the new model, its challenger, has the lower Brier score on the same test cutoff. Compared
     are the two models fitted to cutoffs that had closed by the time of the cutoff each was first judged on, so that
-    neither has seen the labels. A challenger with an implausible AUC never wins.
+    neither has seen the labels. A challenger with an implausible AUC, or one that cannot be judged on a later date,
+    does not win against a champion that can; a champion worse than the base rate does not stay.
 
     Args:
         features: One row per customer and cutoff: customer_id, cutoff_date, churned_<H>d (boolean, null where not known
@@ -330,13 +331,14 @@ def evaluate_and_score(
     kept = _contest(run, champion, judged, test)
     if champion is not None and kept is not None and kept.stays:
         curves, profit = curve_table(judged.y, kept.p, run.contact(test))
-        details = {name: champion.metrics.get(name) for name in ("kind", "strength", "candidates", "train_rows")}
+        own = ("kind", "strength", "candidates", "train_rows", "evaluation")
+        details = {name: champion.metrics.get(name) for name in own}
         kept_training = replace(
             champion,
             metrics={**metrics(kept.p, profit), **details},
             test_cutoff=test_cutoff,
             messages=run.messages,
-            backtest=backtest,
+            backtest=backtest if judged.model else champion.backtest,
             curves=curves,
         )
         version = _version(judged.candidate[0], horizon_days, as_of)
@@ -514,11 +516,13 @@ def _contest(run: _Protocol, champion: ChurnTraining | None, judged: _Judged, te
     """The champion's figures where the challenger is judged, and whether it stays; None where it cannot be judged."""
     if champion is None:
         return None
-    fair = champion.judged is not None and judged.model is not None and champion.test_cutoff <= judged.cutoff
-    if champion.judged is None or not fair:
+    if champion.judged is None or champion.test_cutoff > judged.cutoff:
         run.messages.append(f"{champion.version} could not be judged at {judged.cutoff} and is replaced.")
         return None
     p = champion.judged.predict_proba(test[champion.features])[:, 1]
+    if judged.model is None:
+        run.messages.append(f"{champion.version} stays: a model trained now could not be judged on a later date.")
+        return _Contest(p, stays=True)
     brier = float(np.mean((p - judged.y) ** 2))
     leaks = (judged.report["auc"] or 0) >= IMPLAUSIBLE_AUC
     better = leaks or round(brier, 6) <= round(judged.report["brier"], 6)
@@ -528,7 +532,7 @@ def _contest(run: _Protocol, champion: ChurnTraining | None, judged: _Judged, te
         f"{champion.version} {verdict}: its Brier score at {judged.cutoff} is {brier:.5f}, that of a model "
         f"trained now {judged.report['brier']:.5f}."
     )
-    return _Contest(p, stays)
+    return _Contest(p, stays=stays)
 
 
 def _scored(

@@ -29,9 +29,9 @@ def gains_table(y: ArrayLike, p: ArrayLike, groups: int = 10) -> pd.DataFrame:
 
     Returns:
         One row a group: ``bin``, ``customers``, ``positives`` (a mean where ties were cut), ``lowest_probability``,
-        ``mean_probability``, ``rate`` (positives / customers), ``captured_rate`` (share of all positives in this and
-        the groups before it; nan without any) and ``lift`` (rate of this and the groups before it over the rate of all).
-        Empty for fewer rows than groups.
+        ``mean_probability``, ``rate`` (positives / customers), ``captured_rate`` (share of all positives up to this
+        group; nan without any) and ``lift`` (rate up to this group over the rate of all). Empty for fewer rows than
+        groups.
 
     Raises:
         ValueError: Labels or probabilities are not such.

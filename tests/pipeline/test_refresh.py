@@ -47,6 +47,8 @@ KEYS = {
     "ml.customer_clusters": "customer_id",
     "ml.churn_scores": "customer_id, horizon_days",
     "ml.customer_lifetime_value": "customer_id",
+    "ml.churn_backtest": "horizon_days, test_cutoff",
+    "ml.churn_curves": "horizon_days, curve, bin",
     "ml.ticket_anomalies": "customer_id",
     "ml.sales_anomalies": "kind, series, day",
     "ml.trend_changes": "product_id, change_number",
@@ -112,6 +114,17 @@ def test_scores_cover_every_customer_with_an_order(shop: Refresh) -> None:
         )
         """
     ) == [(0,)]
+
+
+def test_every_score_names_the_model_in_use(shop: Refresh) -> None:
+    scores = shop.query("select distinct horizon_days, model_version from ml.churn_scores order by 1")
+    champions = shop.query(
+        "select horizon_days, version from ml.model_runs where model = 'churn' and champion order by 1"
+    )
+    assert scores == champions
+    assert [horizon for horizon, _ in scores] == [30, 90, 180]
+    clusters = shop.query("select distinct model_version from ml.customer_clusters")
+    assert clusters == shop.query("select version from ml.model_runs where model = 'customer_clusters'")
 
 
 def test_customers_and_guests_make_up_all_revenue(shop: Refresh) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from orchestration.checks import churn_quality
+from orchestration.checks import IMPLAUSIBLE_AUC, churn_drift, churn_quality
 from orchestration.preview import preview_markdown
 
 
@@ -35,7 +35,7 @@ def test_a_good_model_passes_with_its_figures() -> None:
         (metrics(brier=0.091), [], "recency and frequency alone have 0.0905"),
         (metrics(auc=0.81), [], "recency alone has an AUC of 0.8200"),
         (metrics(ece=0.051), [], "off by 0.051 on average"),
-        (metrics(auc=0.99), ["AUC 0.990 is implausible: look for a leak."], "implausible"),
+        (metrics(auc=0.99), [], "implausible: look for a leak of the label"),
         ({}, ["Too few customers have left."], "Too few customers have left."),
     ],
 )
@@ -59,3 +59,31 @@ def test_a_preview_shows_no_personal_column_and_survives_odd_values() -> None:
         "| customer_id | consent | at |\n|---|---|---|\n| a\\|b | True |  |\n| line break |  | 2024-01-01 |"
     )
     assert preview_markdown(frame.head(0)) == "no rows"
+
+
+def test_a_planted_leak_is_caught_by_the_check() -> None:
+    """From the frame to the verdict: a feature that knows the label passes every baseline and fails the check."""
+    from ml import churn_protocol
+    from tests.unit.test_churn import AS_OF, features, trained
+
+    assert churn_protocol.IMPLAUSIBLE_AUC == IMPLAUSIBLE_AUC
+    assert "implausible" not in churn_quality(trained().metrics, trained().messages).message
+    frame = features()
+    frame["orders_next_month"] = (~frame["churned_30d"].fillna(value=False)).astype(int)
+    leaking = churn_protocol.evaluate_and_score(frame, AS_OF, 30)
+    verdict = churn_quality(leaking.metrics, leaking.messages)
+    assert not verdict.passed
+    assert verdict.message.endswith("an AUC of 0.98 or more is implausible: look for a leak of the label.")
+
+
+def test_drift_names_what_moved_furthest() -> None:
+    still = {"days": {"psi": 0.1, "bound": 0.25}, "churn_probability": {"psi": 0.2, "bound": 0.25}}
+    assert churn_drift(still).passed
+    assert churn_drift(still).message == "The largest shift is that of churn_probability, PSI 0.20."
+    gone = {name: {"psi": 0.3 + i / 10, "bound": 0.25} for i, name in enumerate("abcd")}
+    verdict = churn_drift({**still, **gone})
+    assert not verdict.passed
+    assert verdict.message == "Moved away from training: d (PSI 0.60), c (PSI 0.50), b (PSI 0.40) and 1 more."
+    # what few customers look like is no drift
+    assert churn_drift({"days": {"psi": 0.6, "bound": 0.7}}).passed
+    assert churn_drift({}).passed

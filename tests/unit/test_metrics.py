@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from ml.metrics import benjamini_hochberg, binary_report, expected_calibration_error
+from ml.metrics import benjamini_hochberg, binary_report, expected_calibration_error, paired_bootstrap
 
 
 def test_calibration_error_of_two_bins_by_hand():
@@ -66,3 +66,43 @@ def test_untested_hypotheses_do_not_count():
     assert benjamini_hochberg([]).shape == (0,)
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         benjamini_hochberg([1.1])
+
+
+def forecasts(n, seed, noise):
+    rng = np.random.default_rng(seed)
+    truth = rng.beta(2, 2, n)
+    return rng.random(n) < truth, truth, np.clip(truth + noise * rng.normal(size=n), 0, 1)
+
+
+def test_the_bootstraps_differences_are_those_of_the_reports():
+    y, p, q = forecasts(500, 0, 0.2)
+    found = paired_bootstrap(y, p, q, n_resamples=300)
+    one, other = binary_report(y, p), binary_report(y, q)
+    assert found["brier_difference"] == pytest.approx(one["brier"] - other["brier"])
+    assert found["auc_difference"] == pytest.approx(one["auc"] - other["auc"])
+    assert found["brier_low"] < found["brier_difference"] < found["brier_high"] < 0
+    assert 0 < found["auc_low"] < found["auc_difference"] < found["auc_high"]
+    assert found == paired_bootstrap(y, p, q, n_resamples=300)
+
+
+def test_ties_count_by_half_in_the_bootstraps_auc():
+    found = paired_bootstrap([0, 1, 0, 1], [0.5, 0.5, 0.2, 0.9], [0.5] * 4, n_resamples=200)
+    # pairs (negative, positive): .5 against .5, .5 against .9, .2 against .5, .2 against .9
+    assert found["auc_difference"] == pytest.approx(3.5 / 4 - 0.5)
+
+
+def test_the_bootstraps_interval_covers_the_true_difference():
+    """Equal forecasts with independent noise differ by nothing on average."""
+    covered = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        truth = rng.beta(2, 2, 300)
+        p, q = (np.clip(truth + 0.1 * rng.normal(size=300), 0, 1) for _ in range(2))
+        found = paired_bootstrap(rng.random(300) < truth, p, q, n_resamples=200, seed=seed)
+        covered += found["brier_low"] <= 0 <= found["brier_high"]
+    # 95 % of 60 are 57; fewer than 52 would have a chance of 1 in 1000
+    assert covered >= 52
+
+
+def test_the_bootstrap_needs_both_outcomes():
+    assert paired_bootstrap([1, 1], [0.5, 0.6], [0.4, 0.4]) == {}

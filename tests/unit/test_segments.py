@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from ml.segments import CustomerClusterer, cluster_customers
 
@@ -100,3 +101,14 @@ def test_bad_frames_are_refused():
         cluster_customers(planted().drop(columns="monetary"))
     with pytest.raises(ValueError, match="more than one row"):
         cluster_customers(pd.concat([planted(), planted()]))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(estimator, check, id=getattr(check.func, "__name__", "check"))
+        for estimator, check in estimator_checks_generator(CustomerClusterer(random_state=0), mark=None)
+    ],
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
