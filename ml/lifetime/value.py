@@ -6,7 +6,7 @@ The mathematics are in the modules beside this one; which bookings count, and wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -38,6 +38,7 @@ _FEWEST_DAYS = 28
 _PRIOR_SD = 0.10  # noise of a window's common factor, as known beforehand ...
 _PRIOR_WINDOWS = 2.0  # ... with the weight of so many windows
 _PRIOR_CENTRE = 0.5  # and the weight with which models are held to be right on average
+_EXTRAPOLATION_SD = 0.15  # uncertainty of the speed over a horizon e times as long as the windows
 _LONGEST = 2.0  # logarithm of the largest common factor looked for
 _GROUP, _GROUPS, _DRAWS, _MOST_DRAWN = 50, 200, 500, 2000
 
@@ -112,8 +113,9 @@ def estimate_lifetime_value(bookings: pd.DataFrame, as_of: date, *, random_state
         forecast, messages = fit_forecast(ledger, as_of, windows)
         holdout = None
         if windows:
-            earlier, _ = fit_forecast(ledger, windows[0].cutoff, past_windows(ledger, windows[0].cutoff))
-            holdout = grade(earlier, windows[0], random_state)
+            test = windows[0]
+            earlier, _ = fit_forecast(ledger, test.cutoff, past_windows(ledger, test.cutoff), test.days)
+            holdout = grade(earlier, test, random_state)
         version = f"{_short(forecast.purchases)}-{as_of}"
         customers = _customers(forecast, ledger, rows, version)
     repeaters = rows["valued"] > 0
@@ -130,8 +132,8 @@ def estimate_lifetime_value(bookings: pd.DataFrame, as_of: date, *, random_state
         "frequency_value_correlation": _correlation(
             rows["frequency"].to_numpy()[repeaters], rows["monetary_value"].to_numpy()[repeaters]
         ),
-        "speed": {"mean": forecast.speed.mean, "sd": forecast.speed.sd},
-        "worth": {"mean": forecast.worth.mean, "sd": forecast.worth.sd},
+        "speed": asdict(forecast.speed),
+        "worth": asdict(forecast.worth),
         "horizon_days": HORIZON_DAYS,
         "annual_discount_rate": ANNUAL_DISCOUNT_RATE,
         "clv_total": float(customers["clv_365d"].sum()),
@@ -161,13 +163,16 @@ def past_windows(ledger: Ledger, as_of: date) -> list[_Window]:
     return windows
 
 
-def fit_forecast(ledger: Ledger, as_of: date, windows: Sequence[_Window]) -> tuple[Forecast, list[str]]:
+def fit_forecast(
+    ledger: Ledger, as_of: date, windows: Sequence[_Window], horizon: int = HORIZON_DAYS
+) -> tuple[Forecast, list[str]]:
     """Fit everything on what is known at a day.
 
     Args:
         ledger: The bookings; later ones are not looked at.
         as_of: The day.
         windows: Closed windows before it, the latest first.
+        horizon: Days that are to be told.
 
     Returns:
         The forecast, and messages.
@@ -186,6 +191,9 @@ def fit_forecast(ledger: Ledger, as_of: date, windows: Sequence[_Window]) -> tup
     speed_sd, worth_sd = _parameter_sd(purchases, spend, rows)
     if not windows:
         messages.append("Too little history for a backtest: the width of the intervals rests on an assumption.")
+    elif windows[0].days < horizon:
+        messages.append(f"Backtests span {windows[0].days} days: {horizon} are told by extrapolation.")
+        speed_sd = float(np.hypot(speed_sd, _EXTRAPOLATION_SD * np.log(horizon / windows[0].days)))
     if purchases.undetermined_:
         undetermined = ", ".join(purchases.undetermined_)
         messages.append(f"The purchases do not determine {undetermined}: customers hardly differ, or hardly leave.")
@@ -214,8 +222,8 @@ def learn_factor(windows: Sequence[tuple[float, float]], parameter_sd: float) ->
     """
     logs = np.array([log for log, _ in windows])
     weights = np.array([_PRIOR_SD**2 / (_PRIOR_SD**2 + variance) for _, variance in windows])
-    certainty = _PRIOR_CENTRE + weights.sum()
-    mean = float(weights @ logs) / certainty if len(logs) else 0.0
+    certainty = float(_PRIOR_CENTRE + weights.sum())
+    mean = float(weights @ logs / certainty)
     squares = _PRIOR_WINDOWS * _PRIOR_SD**2 + _PRIOR_CENTRE * mean**2 + float(weights @ (logs - mean) ** 2)
     variance = squares / (_PRIOR_WINDOWS + weights.sum()) * (1 + 1 / certainty) + parameter_sd**2
     return CommonFactor(mean, float(np.sqrt(variance)))
@@ -432,7 +440,7 @@ def _group_coverage(actual: NDArray[Any], draws: NDArray[Any], rng: np.random.Ge
         members = rng.choice(len(actual), _GROUP, replace=False)
         low, high = np.quantile(draws[:, members].sum(axis=1), [0.05, 0.95])
         inside += low <= actual[members].sum() <= high
-    return inside / _GROUPS
+    return float(inside / _GROUPS)
 
 
 def _correlation(first: NDArray[Any], second: NDArray[Any]) -> float | None:
