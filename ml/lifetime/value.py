@@ -38,6 +38,7 @@ _PRIOR_SD = 0.10  # noise of a window's common factor, as known beforehand ...
 _PRIOR_WINDOWS = 2.0  # ... with the weight of so many windows
 _PRIOR_CENTRE = 0.5  # and the weight with which models are held to be right on average
 _EXTRAPOLATION_SD = 0.10  # uncertainty of the speed over a horizon e times as long as the windows
+_LONG_ENOUGH = 0.9  # share of the horizon from which on a window tells about it without extrapolation
 _MOST_PARAMETER_SD = 1.0  # where next to nothing is known; a wider log-normal would have no mean to speak of
 _LONGEST = 2.0  # logarithm of the largest common factor looked for
 _GROUP, _GROUPS, _DRAWS, _MOST_DRAWN = 50, 1000, 500, 2500
@@ -80,10 +81,10 @@ def estimate_lifetime_value(bookings: pd.DataFrame, as_of: date, *, random_state
     """Lifetime value over the next 365 days of everyone with an order.
 
     Orders follow BG/NBD, or MBG/NBD or Pareto/NBD where one of them was better by more than two standard errors of the
-    mean log-probability of the orders in the last closed window. Their values follow the Gamma-Gamma model, of the
-    order days after the first. Two common factors, the speed of the customers' clock and the worth of an order, are
-    estimated from past windows with a prior (see `learn_factor`) and are part of every prediction: as a correction by
-    their mean and as uncertainty that all customers share.
+    mean log-probability of the orders in the last closed window, if that is as long as the horizon. Their values follow
+    the Gamma-Gamma model, of the order days after the first. Two common factors, the speed of the customers' clock and
+    the worth of an order, are estimated from past windows with a prior (see `learn_factor`) and are part of every
+    prediction: as a correction by their mean and as uncertainty that all customers share.
 
     Args:
         bookings: See `ml.lifetime.orders.read_bookings`.
@@ -179,7 +180,9 @@ def fit_forecast(
         The forecast, and messages.
     """
     rows = histories_at(ledger, as_of)
-    model, messages = _choose(windows)
+    is_extrapolated = bool(windows) and windows[0].days < _LONG_ENOUGH * horizon
+    # Over a short window another model may win that loses over a long one (Pareto/NBD on CDNOW's first months).
+    model, messages = _choose([] if is_extrapolated else windows)
     purchases = model().fit(rows)
     spend, spoken = _fit_spend(ledger, as_of, rows)
     messages += spoken
@@ -192,7 +195,7 @@ def fit_forecast(
     speed_sd, worth_sd = _parameter_sd(purchases, spend, rows)
     if not windows:
         messages.append("Too little history for a backtest: the width of the intervals rests on an assumption.")
-    elif windows[0].days < 0.9 * horizon:
+    elif is_extrapolated:
         messages.append(f"Backtests span {windows[0].days} days: {horizon} are told by extrapolation.")
         speed_sd = float(np.hypot(speed_sd, _EXTRAPOLATION_SD * np.log(horizon / windows[0].days)))
     if purchases.undetermined_:
