@@ -57,22 +57,21 @@ def maximise(log_likelihood: Loss, start: Floats) -> tuple[Floats, Floats, NDArr
     return np.exp(logs), (second + second.T) / 2, np.abs(logs) > LARGEST_LOG - 1e-3
 
 
-def covariance(second: Floats, at_bound: NDArray[np.bool_], customers: float) -> Floats:
-    """Covariance of the estimates' logarithms by the observed information.
+def covariance(information: Floats, at_bound: NDArray[np.bool_]) -> Floats:
+    """Covariance of the estimates' logarithms.
 
     Args:
-        second: (k, k) second derivatives of the log-likelihood per customer.
+        information: (k, k) observed information.
         at_bound: (k,) estimates without a standard error.
-        customers: How many customers the likelihood is of.
 
     Returns:
         (k, k); nan for estimates at a bound, and everywhere where the information is not positive definite.
     """
-    result = np.full(second.shape, np.nan)
+    result = np.full(information.shape, np.nan)
     free = np.flatnonzero(~at_bound)
-    information = -customers * second[np.ix_(free, free)]
-    if len(free) and np.linalg.eigvalsh(information).min() > 0:
-        result[np.ix_(free, free)] = np.linalg.inv(information)
+    known = information[np.ix_(free, free)]
+    if len(free) and np.linalg.eigvalsh(known).min() > 0:
+        result[np.ix_(free, free)] = np.linalg.inv(known)
     return result
 
 
@@ -90,7 +89,8 @@ class PurchaseModel(BaseEstimator, ABC):
     Attributes:
         parameters_: Estimates by name; each is an attribute as well, such as `r_`.
         standard_errors_: By name, from the observed information; nan at the bound of the search or on a flat ridge.
-        covariance_: (k, k) covariance of the logarithms of the estimates, in the order of `parameters_`.
+        information_: (k, k) observed information about the logarithms of the estimates, in the order of `parameters_`.
+        covariance_: (k, k) its inverse; nan where it has none.
         log_likelihood_: At the estimates, in the unit of the data.
         n_customers_: Sum of weights.
         undetermined_: Names of parameters of which the data say next to nothing: at the bound of the search, on a flat
@@ -129,7 +129,8 @@ class PurchaseModel(BaseEstimator, ABC):
 
         with one_thread():
             estimates, second, at_bound = maximise(mean_log_likelihood, np.ones(len(self._names)))
-            self.covariance_ = covariance(second, at_bound, customers)
+            self.information_ = -customers * second
+            self.covariance_ = covariance(self.information_, at_bound)
             total = customers * mean_log_likelihood(estimates)[0]
         units = np.array([unit if name in self._times else 1.0 for name in self._names])
         self._keep(estimates * units)

@@ -117,19 +117,28 @@ class Forecast:
         return quantiles
 
     def value_below(self, rows: pd.DataFrame, days: float, value: Floats) -> Floats:
-        """Probability that each customer's value is at most a given one, (n,); that of no order where it is 0."""
-        below = np.empty(len(rows))
+        """Probability that each customer's value is at most a given one; that of no order where it is 0.
+
+        Args:
+            rows: The n customers.
+            days: The days to come.
+            value: (n,) values, or (k, n) to ask k times.
+
+        Returns:
+            The shape of `value`.
+        """
+        below = np.empty(value.shape)
         for block, positions, scale in self._by_shape(rows, days):
             logs, distribution = self._value_distribution(block, days)
             with np.errstate(divide="ignore"):
-                wanted = np.log(np.maximum(value[positions], 0.0) / scale)
+                wanted = np.log(np.maximum(value[..., positions], 0.0) / scale)
             at = np.clip((wanted - logs[0]) / _STEP, 0, len(logs) - 1.000001)
             left = at.astype(np.intp)
             part = at - left
             row = block.row_of
             interpolated = distribution[row, left] * (1 - part) + distribution[row, left + 1] * part
             nothing = self._order_probabilities(block, days, 0)[row, 0]
-            below[positions] = np.where(value[positions] > 0, interpolated, nothing)
+            below[..., positions] = np.where(value[..., positions] > 0, interpolated, nothing)
         return below
 
     def days_to_next_order(self, rows: pd.DataFrame, within: int) -> NDArray[np.int64]:

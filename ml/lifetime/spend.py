@@ -38,7 +38,8 @@ class GammaGammaModel(BaseEstimator):
         p_: Shape of a purchase's value given the customer.
         q_, v_: Shape and inverse scale (in money) of the customers' nu.
         parameters_, standard_errors_: By name; errors from the observed information, nan at a bound.
-        covariance_: (3, 3) covariance of the logarithms of p, q, v.
+        information_: (3, 3) observed information about the logarithms of p, q, v.
+        covariance_: (3, 3) its inverse; nan where it has none.
         log_likelihood_: At the estimates, in the unit of the data.
         n_customers_: Rows fitted to.
         undetermined_: Names of parameters of which the data say next to nothing: purchases or customers do not differ.
@@ -99,7 +100,8 @@ class GammaGammaModel(BaseEstimator):
 
         with one_thread():
             estimates, second, at_bound = maximise(mean_log_likelihood, np.array([1.0, 2.0, 1.0]))
-            self.covariance_ = covariance(second, at_bound, customers)
+            self.information_ = -customers * second
+            self.covariance_ = covariance(self.information_, at_bound)
             value = customers * mean_log_likelihood(estimates)[0]
         self._keep(estimates * np.array([1.0, 1.0, unit]))
         self.log_likelihood_ = value - float(weight @ np.broadcast_to(values_of, x.shape)) * float(np.log(unit))

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration.assets.insights.lifetime import BOOKINGS
 from orchestration.gate import required_by
 from tests.conftest import Refresh, run_pipeline, tables
 
@@ -70,6 +71,26 @@ def test_every_table_is_published_with_unique_keys(shop: Refresh, table: str, ke
     ((rows, keys),) = shop.query(f"select count(*), count(distinct ({key})) from {table}")
     assert rows == keys
     assert rows > 0
+
+
+def test_lifetime_values_are_told_of_everyone_with_an_order_from_all_that_was_booked(shop: Refresh) -> None:
+    ((revenue, margin, days),) = shop.query(
+        f"select round(sum(revenue), 4), round(sum(margin), 4), count(*) filter (where has_order) from ({BOOKINGS})"
+    )
+    assert (revenue, margin, days) == shop.query(
+        """
+        select
+            sum(net_revenue)::double,
+            sum(gross_margin)::double,
+            count(distinct (customer_id, sold_on)) filter (where is_order_line)
+        from marts.fct_sales
+        where customer_id is not null
+        """
+    )[0]
+    assert shop.query("select customer_id from ml.customer_lifetime_value order by 1") == shop.query(
+        "select customer_id from marts.customer_metrics order by 1"
+    )
+    assert shop.query("select distinct clv_basis from ml.customer_lifetime_value") == [("margin",)]
 
 
 def test_only_what_is_published_lies_in_the_file(shop: Refresh) -> None:

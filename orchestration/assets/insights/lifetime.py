@@ -18,10 +18,10 @@ with
             sold_on,
             returned_on,
             is_order_line,
-            cast(gross_revenue as double) as gross_revenue,
-            cast(returned_revenue as double) as returned_revenue,
+            gross_revenue,
+            returned_revenue,
             is_return,
-            cast(unit_cost * abs(coalesce(quantity, 1)) as double) as cost
+            unit_cost * abs(coalesce(quantity, 1)) as cost
         from marts.fct_sales
         where customer_id is not null
     ),
@@ -50,9 +50,10 @@ select
     customer_id,
     booked_on,
     bool_or(has_order) as has_order,
-    sum(revenue) as revenue,
-    sum(margin) as margin,
-    coalesce(sum(revenue) filter (where margin is not null), 0) as costed_revenue
+    -- decimals are added up exactly, in whatever order
+    cast(sum(revenue) as double) as revenue,
+    cast(sum(margin) as double) as margin,
+    cast(coalesce(sum(revenue) filter (where margin is not null), 0) as double) as costed_revenue
 from booked
 group by customer_id, booked_on
 order by customer_id, booked_on
