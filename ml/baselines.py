@@ -25,7 +25,8 @@ _YEAR = 365.25
 _TREND_PENALTIES = 10.0 ** np.arange(-1, 6)
 _YEAR_PENALTIES = 10.0 ** np.arange(-1, 5)
 _TURN_DAYS, _TURN_PENALTY = 50, 0.03
-_RIDGE = 1e-3  # keeps what the data do not determine at "no effect": a weekday without sales, a season not yet seen
+_RIDGES = {"level": 0.0, "trend": 0.1, "week": 0.4, "year": 0.1, "holidays": 0.05}
+"""Inverse variances of a priori effects: what few counts cannot tell stays near "no effect"."""
 _ROUNDS = 9
 _CHOOSING = (1, 4)  # rounds that choose the strengths of smoothing; the last ones let the rest converge
 _HUBER = 2.5
@@ -113,9 +114,8 @@ def _design(days: pd.DatetimeIndex, knot_days: float, *, yearly: bool, calendar:
         blocks[name] = slice(at, at + part.shape[1])
         at += part.shape[1]
     trend, year, fixed = np.zeros((at, at)), np.zeros((at, at)), np.zeros((at, at))
-    for name in blocks:
-        if name != "level":
-            np.fill_diagonal(fixed[blocks[name], blocks[name]], _RIDGE)
+    for name, block in blocks.items():
+        np.fill_diagonal(fixed[block, block], _RIDGES[name])
     if "trend" in blocks:
         trend[blocks["trend"], blocks["trend"]] = _second_differences(parts["trend"].shape[1])
     if "year" in blocks:
