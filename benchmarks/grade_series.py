@@ -25,7 +25,7 @@ from ml.forecast import HORIZON_DAYS, forecast_revenue
 from ml.grading import Grade, grade, grade_periods
 from ml.trends import trend_changes
 from ml.unusual_days import PUBLISHED_DAYS, unusual_days
-from orchestration.assets.insights.series import DAILY_COUNTS, DAILY_REVENUE, WEEKLY_UNITS
+from orchestration.assets.insights.series import CAMPAIGN_STARTS, DAILY_COUNTS, DAILY_REVENUE, WEEKLY_UNITS
 from sources.synthetic.effects import ALL
 
 AS_OF = date(2025, 11, 20)
@@ -52,7 +52,8 @@ def graded_customers(business: Business) -> tuple[Grade, pd.DataFrame]:
 def graded_days(business: Business) -> tuple[Grade, pd.DataFrame, pd.DataFrame]:
     """Spikes and lulls of the last year: the grade, each truth with its power, and what was found."""
     counts = business.marts.execute(f"select * from ({DAILY_COUNTS}) where kind = 'business'").df()
-    days = unusual_days(counts, business.as_of).days
+    campaigns = business.marts.execute(CAMPAIGN_STARTS).df()["starts_on"]
+    days = unusual_days(counts, business.as_of, campaigns).days
     whole = days[days["kind"] == "business"]
     anomalies = whole[whole["is_anomaly"]].drop_duplicates("stretch_starts_on")
     found = anomalies.rename(columns={"stretch_starts_on": "starts_on", "stretch_ends_on": "ends_on"})

@@ -40,6 +40,7 @@ select sale_id, order_id, customer_id, product_id, category, cast(sold_at as dat
     quantity, amount, case when returned_at is not null then cast(returned_at as date) end as returned_on
 from sales;
 create table marts.dim_customers as select customer_id, region from customers;
+create table marts.campaign_performance as select campaign_id, starts_on from campaigns;
 create table marts.fct_tickets as
 select ticket_id, customer_id, topic, cast(opened_at as date) as opened_on, sentiment_score from tickets;
 create table marts.customer_sentiment as
@@ -94,6 +95,7 @@ def make_business(
     marts = duckdb.connect()
     marts.register("sales", world.table("shop.sales"))
     marts.register("customers", world.table("shop.customers"))
+    marts.register("campaigns", world.table("marketing.campaigns"))
     marts.register("tickets", world.table("helpdesk.tickets"))
     marts.execute(MARTS)
     return Business(simulation, starts_on, as_of, told, marts)
@@ -229,7 +231,7 @@ def customer_oracle(business: Business, frame: pd.DataFrame, fewest: int) -> pd.
         return -float(betabinom.logpmf(k[ordinary], n[ordinary], rate * strength, (1 - rate) * strength).sum())
 
     start = np.array([logit(k[~is_planted].sum() / n[~is_planted].sum()), 2.0])
-    rate, strength = minimize(loss, start, method="Nelder-Mead").x
+    rate, strength = minimize(loss, start, method="L-BFGS-B", bounds=[(-4, 4), (-1, 8)]).x
     a, b = expit(rate) * np.exp(strength), (1 - expit(rate)) * np.exp(strength)
     tested = n >= fewest
     p = np.where(tested, betabinom.sf(k - 1, n, a, b), np.nan)
