@@ -24,12 +24,27 @@ YEARLY_FROM_DAYS = 395
 _YEAR = 365.25
 _TREND_PENALTIES = 10.0 ** np.arange(-1, 6)
 _YEAR_PENALTIES = 10.0 ** np.arange(-1, 5)
-_TURN_DAYS, _TURN_PENALTY = 50, 0.03
-_RIDGE = 1e-3  # keeps what the data do not determine at "no effect": a weekday without sales, a season not yet seen
+_TURN_DAYS, _TURN_PENALTY = 50, 0.003
+_RIDGES = {
+    "level": 0.0,
+    "trend": 0.1,
+    "week": 0.4,
+    "year": 0.1,
+    "holidays": 0.05,
+    "campaigns": 1.0,
+    "deviations": 11.0,
+}
+"""Inverse variances of a priori effects: what few counts cannot tell stays near "no effect". A holiday differs by some
+30 % from the same one of another year, and so do campaigns."""
+
+_BLACK_FRIDAY = "black friday week"
+_CAMPAIGN_DAYS = ((0, 0), (1, 1), (2, 2), (3, 6), (7, 13))
 _ROUNDS = 9
 _CHOOSING = (1, 4)  # rounds that choose the strengths of smoothing; the last ones let the rest converge
 _HUBER = 2.5
-_OVERFIT = 1.4  # Wood, "Generalized Additive Models" (2017), section 6.2.5: a degree of freedom counts as 1.4
+_OVERFIT = (
+    1.2  # a degree of freedom counts as a little more, or smoothing is chosen too weak (Wood 2017, section 6.2.5)
+)
 _CHUNK = 2e7  # numbers in memory at a time
 _FEWEST_FOR_WEEK, _FEWEST_FOR_TREND = 21, 42
 _FLOOR = -12.0  # of the logarithm of an expected count: a shop that is closed expects almost nothing
@@ -69,9 +84,30 @@ def holidays(days: pd.DatetimeIndex) -> tuple[list[str], Floats]:
     for year in sorted(set(days.year)):
         friday = _black_friday(year)
         week[(days >= friday - pd.Timedelta(days=4)) & (days <= friday + pd.Timedelta(days=3))] = 1.0
-    columns["black friday week"] = week
+    columns[_BLACK_FRIDAY] = week
     seen = {name: column for name, column in columns.items() if column.any()}
     return list(seen), np.column_stack(list(seen.values())) if seen else np.zeros((len(days), 0))
+
+
+def _deviations(days: pd.DatetimeIndex, campaigns: pd.DatetimeIndex) -> Floats:
+    """(n, d) columns by which a turn of the year, a Black Friday week or a campaign may differ from the others."""
+    names, indicators = holidays(days)
+    is_turn = indicators[:, [name != _BLACK_FRIDAY for name in names]].any(axis=1)
+    is_friday = indicators[:, [name == _BLACK_FRIDAY for name in names]].any(axis=1)
+    # A turn of the year belongs to the year that ends.
+    year = np.where(days.month == 1, days.year - 1, days.year)
+    columns = [flags & (year == each) for flags in (is_turn, is_friday) for each in sorted(set(year[flags]))]
+    since = [(days - start).days.to_numpy() for start in campaigns]
+    columns += [
+        np.where((lag >= 0) & (lag <= _CAMPAIGN_DAYS[-1][1]), np.exp(-np.maximum(lag, 0) / 3), 0) for lag in since
+    ]
+    return np.column_stack([np.zeros((len(days), 0)), *columns]).astype(float)
+
+
+def _campaign_days(days: pd.DatetimeIndex, campaigns: pd.DatetimeIndex) -> Floats:
+    """(n, 5) how many campaigns began today, yesterday, two days, three to six and seven to thirteen days ago."""
+    since = (days.to_numpy()[:, None] - campaigns.to_numpy()) / np.timedelta64(1, "D")
+    return np.column_stack([((since >= first) & (since <= last)).sum(axis=1) for first, last in _CAMPAIGN_DAYS])
 
 
 @dataclass(frozen=True)
@@ -94,7 +130,9 @@ class _Design:
     fixed: Floats
 
 
-def _design(days: pd.DatetimeIndex, knot_days: float, *, yearly: bool, calendar: bool) -> _Design:
+def _design(
+    days: pd.DatetimeIndex, knot_days: float, campaigns: pd.DatetimeIndex, *, yearly: bool, calendar: bool
+) -> _Design:
     n = len(days)
     parts: dict[str, Floats] = {"level": np.ones((n, 1))}
     if n >= _FEWEST_FOR_TREND:
@@ -108,14 +146,17 @@ def _design(days: pd.DatetimeIndex, knot_days: float, *, yearly: bool, calendar:
     names: list[str] = []
     if calendar:
         names, parts["holidays"] = holidays(days)
+        campaigns = campaigns[(campaigns >= days[0]) & (campaigns <= days[-1])]
+        if len(campaigns):
+            parts["campaigns"] = _campaign_days(days, campaigns)
+        parts["deviations"] = _deviations(days, campaigns)
     blocks, at = {}, 0
     for name, part in parts.items():
         blocks[name] = slice(at, at + part.shape[1])
         at += part.shape[1]
     trend, year, fixed = np.zeros((at, at)), np.zeros((at, at)), np.zeros((at, at))
-    for name in blocks:
-        if name != "level":
-            np.fill_diagonal(fixed[blocks[name], blocks[name]], _RIDGE)
+    for name, block in blocks.items():
+        np.fill_diagonal(fixed[block, block], _RIDGES[name])
     if "trend" in blocks:
         trend[blocks["trend"], blocks["trend"]] = _second_differences(parts["trend"].shape[1])
     if "year" in blocks:
@@ -142,12 +183,14 @@ class DailyBaseline(BaseEstimator):
 
     A log-linear quasi-Poisson regression on penalised splines (Eilers and Marx, "Flexible smoothing with B-splines and
     penalties", Statistical Science 1996), one series by itself, the strength of smoothing of trend and year chosen by
-    generalised cross-validation. Unusual days weigh less (Huber). The fit looks to both sides of a day.
+    generalised cross-validation. Holidays and campaigns have effects in common, and each may deviate from them: one
+    that was seen once says little about the next. Unusual days weigh less (Huber). The fit looks to both sides of a
+    day.
 
     Args:
         knot_days: Days between the knots of the trend; half of it is about the shortest change that the trend follows.
-        yearly: Whether there is a yearly pattern, given a year and a half of days.
-        calendar: Whether the days around the new year and Black Friday week are by themselves.
+        yearly: Whether there is a yearly pattern, given a year and a month of days.
+        calendar: Whether the days around the new year, Black Friday week and campaigns are by themselves.
 
     Attributes:
         expected_: (s, n) expected counts.
@@ -163,7 +206,12 @@ class DailyBaseline(BaseEstimator):
         self.calendar = calendar
 
     def fit(
-        self, days: pd.DatetimeIndex, counts: ArrayLike, offset: ArrayLike | None = None, used: ArrayLike | None = None
+        self,
+        days: pd.DatetimeIndex,
+        counts: ArrayLike,
+        offset: ArrayLike | None = None,
+        used: ArrayLike | None = None,
+        campaigns: pd.DatetimeIndex | None = None,
     ) -> DailyBaseline:
         """Fit every series.
 
@@ -172,6 +220,7 @@ class DailyBaseline(BaseEstimator):
             counts: (s, n) non-negative counts (or other positive amounts).
             offset: (n,) or (s, n) logarithm of what is known to be proportional to the expected count, or None.
             used: (s, n) flags of days that may enter the fit, or None for all; the others are predicted.
+            campaigns: First days of campaigns, which are expected to bring orders for a fortnight; or None.
 
         Raises:
             ValueError: Counts are missing, negative or not as many as days, or the days are not consecutive.
@@ -185,7 +234,13 @@ class DailyBaseline(BaseEstimator):
             raise ValueError("days must be consecutive; fill days without rows with 0")
         shift = np.zeros(y.shape) if offset is None else np.broadcast_to(np.asarray(offset, dtype=float), y.shape)
         kept = np.ones(y.shape) if used is None else np.asarray(used, dtype=float)
-        self.design_ = _design(days, self.knot_days, yearly=self.yearly, calendar=self.calendar)
+        self.design_ = _design(
+            days,
+            self.knot_days,
+            pd.DatetimeIndex([]) if campaigns is None else campaigns,
+            yearly=self.yearly,
+            calendar=self.calendar,
+        )
         n, p = self.design_.X.shape
         step = max(1, int(_CHUNK / (n * p)))
         with one_thread():

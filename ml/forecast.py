@@ -32,7 +32,7 @@ FEWEST_DAYS = 28
 NAIVE = "seasonal_naive"
 """The method to beat: the last week again and again."""
 
-_ORIGINS, _ORIGIN_STEP = 16, 14
+_ORIGINS, _ORIGIN_STEP = 16, 28
 _BAND_DAYS = 30
 _GRID = [
     (level, level * trend, damping, season)
@@ -212,7 +212,7 @@ class _Backtest:
 
 
 def _backtest(days: pd.DatetimeIndex, y: Floats, methods: list[str]) -> _Backtest:
-    """Forecast from every origin with what was known then; origins a fortnight apart, a week of days to compare."""
+    """Forecast from every origin with what was known then; origins four weeks apart, a week of days to compare."""
     result = _Backtest()
     last = len(y) - 7
     origins = sorted(origin for origin in range(last, FEWEST_DAYS - 8, -_ORIGIN_STEP))[-_ORIGINS:]
@@ -291,7 +291,7 @@ def forecast_revenue(frame: pd.DataFrame, as_of: date) -> Forecast:
     The methods: the last week repeated; the level of four weeks times a week; damped Holt-Winters smoothing; the same
     after dividing out what comes back every year (from a year and a month of history on); and the mean of all but the
     first, as simple combinations beat most methods (Makridakis, Spiliotis and Assimakopoulos, "The M4 Competition",
-    2020). From up to 16 origins a fortnight apart each method forecasts what came then, knowing what was known then;
+    2020). From up to 16 origins four weeks apart each method forecasts what came then, knowing what was known then;
     the one with the smallest mean absolute scaled error is taken. Single days far off their weekday are cut off first.
 
     Intervals are the 5 % and 95 % quantiles of the method's own errors at those origins, by month ahead, in units of
@@ -342,6 +342,11 @@ def _chosen(days: pd.DatetimeIndex, y: Floats) -> Forecast:
         errors = _standardised(*rows, level)
         coverage, widening = _widening(test, errors)
         bounds = _quantiles(errors)
+        if bounds is None:
+            # Too few errors: the days' own spread around their mean.
+            bounds = _quantiles(
+                np.tile(_standardised(y - y.mean(), np.full(len(y), y.mean()), level), (HORIZON_DAYS, 1)).T
+            )
         if bounds is not None:
             spread = np.sqrt(np.maximum(made[method], 0.05 * level) * level) * widening
             lower, upper = made[method] + bounds[0] * spread, made[method] + bounds[1] * spread

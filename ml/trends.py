@@ -159,18 +159,17 @@ def trend_changes(frame: pd.DataFrame, as_of: date, random_state: int = 0) -> Tr
     category = table.groupby("product_id")["category"].first().reindex(units.index).fillna("").to_numpy(object)
     with one_thread():
         rounds = _search(units.to_numpy(), category, random_state)
-    found = pd.DataFrame(
-        [row for tested in rounds for row in tested],
-        columns=["row", "change_number", "start", "end", "before", "after", "ratio", "p", "q", "dispersion"],
-    )
+    whole, real = ("row", "number", "start", "end"), ("before", "after", "ratio", "p", "q", "dispersion")
+    kinds = dict.fromkeys(whole, "int64") | dict.fromkeys(real, "float64")
+    found = pd.DataFrame([row for tested in rounds for row in tested], columns=list(kinds)).astype(kinds)
     names = units.index.to_numpy(object)
     result = pd.DataFrame(
         {
             "product_id": names[found["row"]],
             "category": category[found["row"]],
-            "change_number": found["change_number"],
-            "changed_on": weeks[found["start"].to_numpy(dtype=int)],
-            "changed_until": weeks[found["end"].to_numpy(dtype=int)],
+            "change_number": found["number"],
+            "changed_on": weeks[found["start"]],
+            "changed_until": weeks[found["end"]],
             "units_per_week_before": found["before"].round(4),
             "units_per_week_after": found["after"].round(4),
             "change_ratio": found["ratio"].round(6),
@@ -180,7 +179,7 @@ def trend_changes(frame: pd.DataFrame, as_of: date, random_state: int = 0) -> Tr
             "direction": np.where(found["ratio"] > 0, "up", "down"),
         }
     )
-    first = found["change_number"] == 1
+    first = found["number"] == 1
     metrics = {
         "products": len(units),
         "tested": int(first.sum()),

@@ -6,7 +6,7 @@ the tickets of single customers that of `anomalies`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -117,7 +117,7 @@ class _Judged:
     tested: Flags
 
 
-def unusual_days(frame: pd.DataFrame, as_of: date) -> UnusualDays:
+def unusual_days(frame: pd.DataFrame, as_of: date, campaigns: Iterable[Any] = ()) -> UnusualDays:
     """Days on which a series of counts is higher or lower than everything else known about it lets one expect.
 
     The whole business follows a robust `DailyBaseline`; a part of it (a category, a product, a region) the baseline of
@@ -139,6 +139,7 @@ def unusual_days(frame: pd.DataFrame, as_of: date) -> UnusualDays:
             (orders or tickets of that day). A day without a row is a zero, from the series' first row to `as_of`.
             Later rows are left out.
         as_of: The last day.
+        campaigns: Days on which campaigns began: what campaigns usually bring is no anomaly.
 
     Returns:
         `UnusualDays` with one row a series and day of the last 365, by kind, series and day: kind, series, day, value,
@@ -153,13 +154,14 @@ def unusual_days(frame: pd.DataFrame, as_of: date) -> UnusualDays:
         ValueError: A column is missing, a kind is unknown, or a value is missing or negative.
     """
     table = _checked(frame, pd.Timestamp(as_of))
+    began = pd.DatetimeIndex(pd.to_datetime(list(campaigns))).sort_values()
     messages: list[str] = []
     pieces = []
     dispersion: dict[str, float] = {}
     with one_thread():
         for cutoff, first, last in _vintages(pd.Timestamp(as_of)):
             known = table[table["day"] <= cutoff]
-            judged = _judge_all(known, cutoff)
+            judged = _judge_all(known, cutoff, began[began <= cutoff])
             dispersion.update(
                 {
                     f"dispersion_{kind}": float(one.dispersion[0])
@@ -217,7 +219,7 @@ def _vintages(as_of: pd.Timestamp) -> Iterator[tuple[pd.Timestamp, pd.Timestamp,
         first = last + _DAY
 
 
-def _judge_all(known: pd.DataFrame, cutoff: pd.Timestamp) -> dict[str, _Judged]:
+def _judge_all(known: pd.DataFrame, cutoff: pd.Timestamp, campaigns: pd.DatetimeIndex) -> dict[str, _Judged]:
     """Every kind with rows, the wholes before their parts."""
     judged: dict[str, _Judged] = {}
     for kind in sorted(set(known["kind"]), key=lambda kind: (kind in WHOLES, kind)):
@@ -234,11 +236,13 @@ def _judge_all(known: pd.DataFrame, cutoff: pd.Timestamp) -> dict[str, _Judged]:
             # A single part is the whole once more.
             counts = counts[(last_year.mean(axis=1) >= FEWEST_PER_DAY) & (len(counts) > 1)]
         if len(counts):
-            judged[kind] = _judge(kind, counts, days, whole)
+            judged[kind] = _judge(kind, counts, days, campaigns, whole)
     return judged
 
 
-def _judge(kind: str, frame: pd.DataFrame, days: pd.DatetimeIndex, whole: _Judged | None) -> _Judged:
+def _judge(
+    kind: str, frame: pd.DataFrame, days: pd.DatetimeIndex, campaigns: pd.DatetimeIndex, whole: _Judged | None
+) -> _Judged:
     """Fit, test every stretch of the last year, leave out what stands out, fit and test again.
 
     The stretches of one to seven days that begin on one day are strongly dependent. Of white noise, the stretches that
@@ -277,7 +281,7 @@ def _judge(kind: str, frame: pd.DataFrame, days: pd.DatetimeIndex, whole: _Judge
         masked |= whole.masked
     for turn in range(_ROUNDS):
         model = DailyBaseline() if whole is None else DailyBaseline(_PART_KNOT_DAYS, yearly=False, calendar=False)
-        model.fit(days, counts, offset, there & ~masked)
+        model.fit(days, counts, offset, there & ~masked, campaigns)
         scan = _Scan(model, counts, there)
         found = scan.stretches(tested)
         if turn < _ROUNDS - 1:

@@ -38,6 +38,9 @@ group by coalesce(topic, 'unknown'), opened_on
 """
 """Orders and tickets a day, of the whole business and of its parts; what DuckDB counts is all that is read."""
 
+CAMPAIGN_STARTS = "select starts_on from marts.campaign_performance where starts_on is not null order by starts_on"
+"""Days on which campaigns began."""
+
 WEEKLY_UNITS = """
 with weeks as (
     select
@@ -62,14 +65,21 @@ DAILY_REVENUE = "select sales_date as day, cast(net_revenue as double) as value 
 
 def build_sales_anomalies(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
     """`ml.sales_anomalies`: days on which orders or tickets are unlike what the other days let one expect."""
-    deps = ["marts.daily_sales", "marts.fct_sales", "marts.fct_tickets", "marts.dim_customers"]
+    deps = [
+        "marts.daily_sales",
+        "marts.fct_sales",
+        "marts.fct_tickets",
+        "marts.dim_customers",
+        "marts.campaign_performance",
+    ]
 
     @dg.asset(**tables.described("sales_anomalies", deps, "scipy"))
     def sales_anomalies(context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse) -> dg.MaterializeResult:
         from ml.unusual_days import unusual_days
 
         as_of, refresh = raw.folder.clock()
-        result = unusual_days(warehouse.read(DAILY_COUNTS), as_of)
+        campaigns = warehouse.read(CAMPAIGN_STARTS)["starts_on"]
+        result = unusual_days(warehouse.read(DAILY_COUNTS), as_of, campaigns)
         warn(context, result.messages)
         run = model_run("sales_anomalies", f"baseline-{as_of}", as_of, result.metrics, result.messages)
         save_card(settings.models, "sales_anomalies", [run])
