@@ -107,6 +107,7 @@ class PurchaseClassifier(ClassifierMixin, BaseEstimator):
         categories_: Category of each code, most frequent first, per categorical column.
         booster_: The fitted `HistGradientBoostingClassifier`.
         calibration_: (a, b).
+        n_iter_: Trees.
         feature_names_in_, n_features_in_: As usual in scikit-learn.
     """
 
@@ -161,6 +162,7 @@ class PurchaseClassifier(ClassifierMixin, BaseEstimator):
                 log_odds[judge_on] = self._booster(Z[fit_on], codes[fit_on]).decision_function(Z[judge_on])
             self.calibration_ = _platt(log_odds, codes)
             self.booster_ = self._booster(Z, codes)
+        self.n_iter_ = self.booster_.n_iter_
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
@@ -235,12 +237,14 @@ class PurchaseClassifier(ClassifierMixin, BaseEstimator):
         return np.column_stack(columns)
 
     def _booster(self, Z: NDArray[np.float64], codes: NDArray[np.int64]) -> HistGradientBoostingClassifier:
+        # A column without a value cannot be binned, and as a constant it is never split.
+        Z = np.where(np.isnan(Z).all(axis=0), 0.0, Z)
         return HistGradientBoostingClassifier(
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
-            max_leaf_nodes=15,
+            max_leaf_nodes=8,
             min_samples_leaf=int(np.clip(len(Z) // 20, 2, 50)),
-            l2_regularization=1.0,
+            l2_regularization=10.0,
             categorical_features=[kind == "category" for kind in self.kinds_.values()],
             early_stopping=False,
         ).fit(Z, codes)

@@ -114,7 +114,7 @@ def _resampled(groups: NDArray[np.int64], seed: int | None) -> NDArray[np.float6
 
 def _interval(estimate: float, resampled: ArrayLike) -> dict[str, float]:
     """Estimate with its 95 % interval: normal, with the bootstrap's standard deviation."""
-    spread = float(np.std(resampled, ddof=1))
+    spread = float(np.asarray(resampled, dtype=float).std(ddof=1))
     return {"estimate": estimate, "low": estimate - _Z * spread, "high": estimate + _Z * spread}
 
 
@@ -505,7 +505,7 @@ def _experiments(frame: pd.DataFrame, random_state: int) -> tuple[pd.DataFrame, 
     drawn = frame[frame["contact_id"].notna()].sort_values(["campaign_id", "contact_id"], ignore_index=True)
     if drawn.empty:
         return drawn, ["There are no campaign contacts."]
-    closed = drawn[drawn["is_closed"].fillna(False).astype(bool) & drawn["orders_after_30d"].notna()]
+    closed = drawn[drawn["is_closed"].eq(True) & drawn["orders_after_30d"].notna()]
     share = closed["is_control"].astype(float).groupby(closed["campaign_id"]).mean()
     usable = share.index[(share > 0) & (share < 1)]
     messages = []
