@@ -19,9 +19,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -472,11 +472,17 @@ def _giveaways(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
             continue
         values = frame[name].astype("float64").to_numpy()
         # missing sorts below everything, and in a second look above
-        lowest, highest = np.nanmin(values, initial=0) - 1, np.nanmax(values, initial=0) + 1
-        aucs = [roc_auc_score(y, np.where(np.isnan(values), fill, values)) for fill in (lowest, highest)]
+        aucs = [_auc(y, np.where(np.isnan(values), fill, values)) for fill in (-np.inf, np.inf)]
         if max(max(auc, 1 - auc) for auc in aucs) >= GIVEAWAY_AUC:
             found.append(name)
     return found
+
+
+def _auc(y: NDArray[np.bool_], values: NDArray[np.float64]) -> float:
+    """Area under the ROC curve from ranks (Mann and Whitney), without the checks that make scikit-learn's slow."""
+    positives = int(y.sum())
+    above = rankdata(values)[y].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * (len(y) - positives)))
 
 
 def _shares(frame: pd.DataFrame, rate: float) -> pd.Series:

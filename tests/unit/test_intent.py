@@ -270,7 +270,7 @@ def odd_tables():
 
 @pytest.mark.parametrize(("X", "y"), [pytest.param(X, y, id=name) for name, X, y in odd_tables()])
 def test_odd_tables_are_calibrated(X, y):
-    model = PurchaseClassifier(random_state=0).fit(X, y)
+    model = PurchaseClassifier(max_iter=25, random_state=0).fit(X, y)
     p = model.predict_proba(X)[:, 1]
     assert ((p > 0) & (p < 1)).all()
     assert p.mean() == pytest.approx(y.mean(), abs=0.05)
@@ -287,7 +287,7 @@ def test_one_class_is_refused_by_the_classifier():
 
 def test_columns_are_checked():
     X, y = pd.DataFrame({"x": np.arange(40.0)}), np.arange(40) % 2
-    model = PurchaseClassifier().fit(X, y)
+    model = PurchaseClassifier(max_iter=5).fit(X, y)
     with pytest.raises(ValueError, match="'x' was numeric"):
         model.predict(pd.DataFrame({"x": ["word"]}))
     with pytest.raises(ValueError, match="infinity"):
@@ -299,4 +299,4 @@ def test_columns_are_checked():
 
 
 def test_scikit_learns_checks_pass():
-    check_estimator(PurchaseClassifier(max_iter=10, cv=2))
+    check_estimator(PurchaseClassifier(max_iter=5, cv=2))
