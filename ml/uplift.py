@@ -37,7 +37,7 @@ _Z = 1.959964  # of a 95 % interval
 _RESAMPLES = 400
 _PRIOR_SPREADS = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)  # extra orders, between customers
 _ACTIVITY_WEIGHT = 6.0  # prior standard deviation of activity's coefficient, in those of the other features
-_SMALLEST_VARIANCE = 0.02  # of a customer's orders: who never orders must not decide alone
+_SMALLEST_VARIANCE = 0.1  # of a customer's orders: who never orders must not decide alone
 _PSEUDO_CONTACTS = 20  # a campaign's own level counts from about this many contacts on
 _CHUNK = 200_000
 
@@ -510,7 +510,9 @@ def _experiments(frame: pd.DataFrame, random_state: int) -> tuple[pd.DataFrame, 
     usable = share.index[(share > 0) & (share < 1)]
     messages = []
     if len(usable) < len(share):
-        messages.append(f"{len(share) - len(usable)} campaigns without a control group tell nothing and are left out.")
+        messages.append(
+            f"{len(share) - len(usable)} of {len(share)} campaigns held back nobody, or everybody: they are left out."
+        )
     contacts = closed[closed["campaign_id"].isin(usable)]
     if len(contacts) > MOST_TRAINING_ROWS:
         messages.append(
