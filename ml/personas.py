@@ -140,7 +140,7 @@ def fit_personas(
     messages = []
     if stability < STABLE:
         messages.append(
-            f"Personas are unstable: on other samples {same:.0%} get the same one (adjusted Rand index {stability:.2f})."
+            f"Personas are unstable: on other samples {same:.0%} get the same (adjusted Rand index {stability:.2f})."
         )
     metrics = {
         "rows": len(X),

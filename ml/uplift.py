@@ -37,7 +37,7 @@ _Z = 1.959964  # of a 95 % interval
 _RESAMPLES = 400
 _PRIOR_SPREADS = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)  # extra orders, between customers
 _ACTIVITY_WEIGHT = 6.0  # prior standard deviation of activity's coefficient, in those of the other features
-_SMALLEST_VARIANCE = 0.02  # of a customer's orders: who never orders must not decide alone
+_SMALLEST_VARIANCE = 0.1  # of a customer's orders: who never orders must not decide alone
 _PSEUDO_CONTACTS = 20  # a campaign's own level counts from about this many contacts on
 _CHUNK = 200_000
 
@@ -114,7 +114,7 @@ def _resampled(groups: NDArray[np.int64], seed: int | None) -> NDArray[np.float6
 
 def _interval(estimate: float, resampled: ArrayLike) -> dict[str, float]:
     """Estimate with its 95 % interval: normal, with the bootstrap's standard deviation."""
-    spread = float(np.std(resampled, ddof=1))
+    spread = float(np.asarray(resampled, dtype=float).std(ddof=1))
     return {"estimate": estimate, "low": estimate - _Z * spread, "high": estimate + _Z * spread}
 
 
@@ -505,12 +505,14 @@ def _experiments(frame: pd.DataFrame, random_state: int) -> tuple[pd.DataFrame, 
     drawn = frame[frame["contact_id"].notna()].sort_values(["campaign_id", "contact_id"], ignore_index=True)
     if drawn.empty:
         return drawn, ["There are no campaign contacts."]
-    closed = drawn[drawn["is_closed"].fillna(False).astype(bool) & drawn["orders_after_30d"].notna()]
+    closed = drawn[drawn["is_closed"].eq(True) & drawn["orders_after_30d"].notna()]
     share = closed["is_control"].astype(float).groupby(closed["campaign_id"]).mean()
     usable = share.index[(share > 0) & (share < 1)]
     messages = []
     if len(usable) < len(share):
-        messages.append(f"{len(share) - len(usable)} campaigns without a control group tell nothing and are left out.")
+        messages.append(
+            f"{len(share) - len(usable)} of {len(share)} campaigns held back nobody, or everybody: they are left out."
+        )
     contacts = closed[closed["campaign_id"].isin(usable)]
     if len(contacts) > MOST_TRAINING_ROWS:
         messages.append(

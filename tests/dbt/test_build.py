@@ -59,6 +59,8 @@ PROMISED = {
     ],
     "campaign_profit": ["breakdown", "part", "net_profit"],
     "simple_retention_roi": ["label", "roi"],
+    "contact_features": ["contact_id", "customer_id", "is_control", "orders_after_30d"],
+    "persona_distribution": ["persona", "customer_count", "session_count", "conversion_rate", "net_revenue"],
 }  # fmt: skip
 """Columns that DESIGN names, by mart; where it names none, the keys. Others may join, none may go."""
 

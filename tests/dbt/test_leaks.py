@@ -61,7 +61,7 @@ def ended(dbt: Dbt, world: Home, tmp_path_factory: pytest.TempPathFactory) -> Ho
             target = folder.folder(contract) / "all.parquet"
             connection.execute(f"copy ({forgotten(contract)}) to '{target}' (format parquet)")
     folder.write_clock(AS_OF, AS_OF, 1)
-    marts = ("+customer_features", "+session_features")
+    marts = ("+customer_features", "+session_features", "+contact_features")
     return dbt.build_here(home, "--exclude-resource-type", "unit_test", "test", "--select", *marts)
 
 
@@ -82,4 +82,16 @@ def test_features_of_visits_do_not_either(world: Home, ended: Home) -> None:
     query = f"select * from marts.session_features where started_at < date '{CUTOFF}' order by all"
     with_future = world.frame(query)
     assert with_future["sessions_before"].max() > 10
+    pd.testing.assert_frame_equal(with_future, ended.frame(query), check_exact=True)
+
+
+def test_features_of_contacts_do_not_either(world: Home, ended: Home) -> None:
+    labels = "is_closed, orders_after_30d, net_revenue_after_30d, gross_margin_after_30d"
+    query = f"""
+        select * exclude ({labels}) from marts.contact_features
+        where contact_id is not null and known_on < date '{CUTOFF}' order by all
+    """
+    with_future = world.frame(query)
+    assert len(with_future) > 50
+    assert with_future["message_count"].max() > 0
     pd.testing.assert_frame_equal(with_future, ended.frame(query), check_exact=True)

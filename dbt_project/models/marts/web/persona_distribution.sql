@@ -31,7 +31,7 @@ with
 
 select
     cast(personas.persona as varchar) as persona,
-    cast(personas.position as bigint) as position,
+    cast(personas.display_order as bigint) as display_order,
     cast(personas.description as varchar) as description,
     cast(personas.colour as varchar) as colour,
     cast(coalesce(customers.customer_count, 0) as bigint) as customer_count,
