@@ -51,20 +51,21 @@ with
         group by customer_id, order_id, sold_on
     ),
 
-    -- an order with lines of several days counts on the latest of them that a cutoff knows: the one before is taken back
+    spread_orders as (
+        select order_id
+        from order_days
+        group by order_id
+        having count(*) > 1
+    ),
+
+    -- an order with lines of several days counts on the latest one that a cutoff knows: the one before is taken back
     taken_back as (
         select
             customer_id,
             lag(sold_on) over (partition by customer_id, order_id order by sold_on asc nulls last) as sold_on,
             sold_on as known_on
         from order_days
-        where
-            order_id in (
-                select order_id
-                from order_days
-                group by order_id
-                having count(*) > 1
-            )
+        where order_id in (select spread_orders.order_id from spread_orders)
     ),
 
     product_starts as (
@@ -87,14 +88,13 @@ with
         group by customer_id, category
     ),
 
+    -- what each day with an order added to what was known of the customer
     contributions as (
         select
             customer_id,
             sold_on,
-            sold_on as known_on,
-            lead(sold_on) over (partition by customer_id order by sold_on asc nulls last) as next_order_on,
+            count(*) as visit_count,
             count(*) as order_count,
-            1 as order_day_count,
             sum(line_count) as line_count,
             sum(gross_revenue) as gross_revenue,
             max(largest_line_revenue) as largest_line_revenue,
@@ -107,65 +107,58 @@ with
         union all
         select
             customer_id,
-            sold_on,
-            known_on,
-            null,
-            -1,
-            0,
-            0,
-            0,
-            null,
-            0,
-            0,
-            0,
-            0
+            known_on as sold_on,
+            0 as visit_count,
+            -count(*) as order_count,
+            0 as line_count,
+            0 as gross_revenue,
+            null as largest_line_revenue,
+            0 as unit_count,
+            0 as discounted_line_count,
+            0 as product_count,
+            0 as category_count
         from taken_back
         where sold_on is not null
+        group by customer_id, known_on
         union all
         select
             customer_id,
             sold_on,
-            sold_on,
-            null,
-            0,
-            0,
-            0,
-            0,
-            null,
-            0,
-            0,
-            count(product_id),
-            0
+            0 as visit_count,
+            0 as order_count,
+            0 as line_count,
+            0 as gross_revenue,
+            null as largest_line_revenue,
+            0 as unit_count,
+            0 as discounted_line_count,
+            count(product_id) as product_count,
+            0 as category_count
         from product_starts
         group by customer_id, sold_on
         union all
         select
             customer_id,
             sold_on,
-            sold_on,
-            null,
-            0,
-            0,
-            0,
-            0,
-            null,
-            0,
-            0,
-            0,
-            count(*)
+            0 as visit_count,
+            0 as order_count,
+            0 as line_count,
+            0 as gross_revenue,
+            null as largest_line_revenue,
+            0 as unit_count,
+            0 as discounted_line_count,
+            0 as product_count,
+            count(*) as category_count
         from category_starts
         group by customer_id, sold_on
     ),
 
-    -- what each day added that a cutoff from known_on on may know; sums of sums are wide, and one day's fit in less
+    -- sums of sums are wide, and one day's fit in less
     days as (
         select
             customer_id,
             sold_on,
-            known_on,
-            max(next_order_on) as next_order_on,
+            cast(sum(visit_count) as integer) as visit_count,
             cast(sum(order_count) as integer) as order_count,
-            cast(sum(order_day_count) as integer) as order_day_count,
             cast(sum(line_count) as integer) as line_count,
             {{ money('sum(gross_revenue)') }} as gross_revenue,
             max(largest_line_revenue) as largest_line_revenue,
@@ -174,7 +167,30 @@ with
             cast(sum(product_count) as integer) as product_count,
             cast(sum(category_count) as integer) as category_count
         from contributions
-        group by customer_id, sold_on, known_on
+        group by customer_id, sold_on
+    ),
+
+    -- all up to each of these days, and until when it stands
+    running as (
+        select
+            customer_id,
+            sold_on,
+            lead(sold_on) over so_far as next_order_on,
+            min(sold_on) over so_far as first_order_on,
+            row_number() over so_far as order_day_count,
+            sum(order_count) over so_far as order_count,
+            sum(line_count) over so_far as line_count,
+            sum(gross_revenue) over so_far as gross_revenue,
+            max(largest_line_revenue) over so_far as largest_line_revenue,
+            sum(unit_count) over so_far as unit_count,
+            sum(discounted_line_count) over so_far as discounted_line_count,
+            sum(product_count) over so_far as product_count,
+            sum(category_count) over so_far as category_count
+        from days
+        window so_far as (
+            partition by customer_id order by sold_on asc nulls last
+            rows between unbounded preceding and current row
+        )
     ),
 
     -- joining on a calendar of days spares comparing every line with every cutoff
@@ -192,34 +208,60 @@ with
 
     ordered as (
         select
-            days.customer_id,
+            running.*,
+            cutoffs.cutoff_date
+        from running
+        inner join known as cutoffs
+            on
+                running.sold_on = cutoffs.calendar_date
+                and coalesce(running.next_order_on > cutoffs.cutoff_date, true)
+        where {{ is_wanted or "1 = 1" }}
+    ),
+
+    visits as (
+        select
+            customer_id,
+            sold_on,
+            sold_on as known_on,
+            visit_count as order_count,
+            gross_revenue
+        from days
+        union all
+        select
+            customer_id,
+            sold_on,
+            known_on,
+            -1 as order_count,
+            0 as gross_revenue
+        from taken_back
+        where sold_on is not null
+    ),
+
+    recent as (
+        select
+            visits.customer_id,
             cutoffs.cutoff_date,
-            sum(days.order_count) as order_count,
-            sum(days.order_day_count) as order_day_count,
-            min(days.sold_on) as first_order_on,
-            max(days.sold_on) as last_order_on,
-            min(case when days.next_order_on > cutoffs.cutoff_date then days.next_order_on end) as next_order_on,
             {% for window in windows %}
                 sum(
                     case
-                        when days.sold_on > {{ add_days('cutoffs.cutoff_date', -window) }} then days.order_count else 0
+                        when visits.sold_on > {{ add_days('cutoffs.cutoff_date', -window) }} then visits.order_count
+                        else 0
                     end
                 ) as orders_{{ window }}d,
             {% endfor %}
-            sum(days.gross_revenue) as gross_revenue,
             sum(
-                case when days.sold_on > {{ add_days('cutoffs.cutoff_date', -90) }} then days.gross_revenue else 0 end
-            ) as gross_revenue_90d,
-            max(days.largest_line_revenue) as largest_line_revenue,
-            sum(days.unit_count) as unit_count,
-            sum(days.product_count) as product_count,
-            sum(days.category_count) as category_count,
-            sum(days.discounted_line_count) as discounted_line_count,
-            sum(days.line_count) as line_count
-        from days
-        inner join known as cutoffs on days.known_on = cutoffs.calendar_date
+                case
+                    when visits.sold_on > {{ add_days('cutoffs.cutoff_date', -90) }} then visits.gross_revenue
+                    else 0
+                end
+            ) as gross_revenue_90d
+        from visits
+        inner join known as cutoffs
+            on
+                visits.known_on = cutoffs.calendar_date
+                and visits.sold_on > {{ add_days('cutoffs.cutoff_date', -365) }}
         where {{ is_wanted or "1 = 1" }}
-        group by days.customer_id, cutoffs.cutoff_date
+        group by visits.customer_id, cutoffs.cutoff_date
     ),
 
     returned as (
@@ -241,13 +283,13 @@ select
     cast(ordered.order_count as bigint) as order_count,
     cast(ordered.order_day_count as bigint) as order_day_count,
     ordered.first_order_on,
-    ordered.last_order_on,
+    ordered.sold_on as last_order_on,
     ordered.next_order_on,
     {% for window in windows %}
-        cast(ordered.orders_{{ window }}d as bigint) as orders_{{ window }}d,
+        cast(coalesce(recent.orders_{{ window }}d, 0) as bigint) as orders_{{ window }}d,
     {% endfor %}
     {{ money('ordered.gross_revenue') }} as gross_revenue,
-    {{ money('ordered.gross_revenue_90d') }} as gross_revenue_90d,
+    {{ money('coalesce(recent.gross_revenue_90d, 0)') }} as gross_revenue_90d,
     {{ money('ordered.largest_line_revenue') }} as largest_line_revenue,
     cast(ordered.unit_count as decimal(18, 4)) as unit_count,
     cast(ordered.product_count as bigint) as product_count,
@@ -259,6 +301,10 @@ select
     cast(ordered.line_count + coalesce(returned.return_line_count, 0) as bigint) as line_and_return_count,
     {{ money('coalesce(returned.returned_revenue, 0)') }} as returned_revenue
 from ordered
+left join recent
+    on
+        ordered.customer_id = recent.customer_id
+        and ordered.cutoff_date = recent.cutoff_date
 left join returned
     on
         ordered.customer_id = returned.customer_id
