@@ -271,9 +271,6 @@ def compare(shop: Shop, rounds: int, python: str) -> None:
     contestants = {
         "dbt run, all marts": shop.dbt("run", "--full-refresh"),
         "the same SQL, bare": shop.me("--bare", bare, target, "all"),
-        "dbt build, all marts and their tests": shop.dbt(
-            "build", "--full-refresh", "--exclude-resource-type", "unit_test"
-        ),
         "dbt run, the sales marts": shop.dbt("run", "--full-refresh", *SALES_MARTS),
         "the sales marts, bare": shop.me("--bare", bare, target, "sales"),
         "the sales marts, pandas": shop.script(sys.executable, "pandas"),

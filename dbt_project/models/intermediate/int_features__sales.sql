@@ -29,11 +29,13 @@
     {% set is_wanted = "(" ~ new ~ " or " ~ touched ~ " or (cutoff_date = (select as_of from " ~ raw_state() ~ ") and "
         ~ aged ~ "))" %}
 {% endif %}
+{# few lines are worth a copy of their own; all lines are not, and leave wanted_lines unused #}
+{% set lines = "wanted_lines" if is_incremental() else ref('fct_sales') %}
 with
-    lines as (
+    wanted_lines as (  -- noqa: ST03
         select *
         from {{ ref('fct_sales') }}
-        where customer_id is not null and {{ of_wanted or "1 = 1" }}
+        where customer_id is not null and {{ of_wanted or "1 = 0" }}
     ),
 
     order_days as (
@@ -46,8 +48,8 @@ with
             max(gross_revenue) as largest_line_revenue,
             sum(coalesce(quantity, 1)) as unit_count,
             sum(case when discount_rate > 0 then 1 else 0 end) as discounted_line_count
-        from lines
-        where is_order_line
+        from {{ lines }}
+        where customer_id is not null and is_order_line
         group by customer_id, order_id, sold_on
     ),
 
@@ -74,8 +76,8 @@ with
             product_id,
             category,
             min(sold_on) as sold_on
-        from lines
-        where is_order_line
+        from {{ lines }}
+        where customer_id is not null and is_order_line
         group by customer_id, product_id, category
     ),
 
@@ -200,7 +202,7 @@ with
             cutoffs.cutoff_date
         from (
             {{ days_from_to(
-                '(select min(sold_on) from lines)', '(select max(cutoff_date) from ' ~ ref('int_cutoffs__listed') ~ ')'
+                '(select min(sold_on) from ' ~ lines ~ ')', '(select max(cutoff_date) from ' ~ ref('int_cutoffs__listed') ~ ')'
             ) }}
         ) as calendar
         inner join {{ ref('int_cutoffs__listed') }} as cutoffs on calendar.calendar_date <= cutoffs.cutoff_date
@@ -266,15 +268,15 @@ with
 
     returned as (
         select
-            lines.customer_id,
+            given_back.customer_id,
             cutoffs.cutoff_date,
             count(*) as returned_line_count,
-            sum(case when lines.is_return then 1 else 0 end) as return_line_count,
-            sum(lines.returned_revenue) as returned_revenue
-        from lines
-        inner join known as cutoffs on lines.returned_on = cutoffs.calendar_date
-        where {{ is_wanted or "1 = 1" }}
-        group by lines.customer_id, cutoffs.cutoff_date
+            sum(case when given_back.is_return then 1 else 0 end) as return_line_count,
+            sum(given_back.returned_revenue) as returned_revenue
+        from {{ lines }} as given_back
+        inner join known as cutoffs on given_back.returned_on = cutoffs.calendar_date
+        where given_back.customer_id is not null and {{ is_wanted or "1 = 1" }}
+        group by given_back.customer_id, cutoffs.cutoff_date
     )
 
 select
