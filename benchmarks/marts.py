@@ -1,7 +1,11 @@
-"""What the marts cost through dbt: against the same SQL run bare, against pandas, and a day against a rebuild.
+"""What the marts cost: through dbt, as the same SQL run bare, in pandas, in polars; a day against a rebuild.
 
-Writes a shop of the size asked for, then runs each contestant in a process of its own, interleaved, and prints
-CPU-seconds (user and system) and peak memory. Run it with `.venv/bin/python benchmarks/marts.py --sales 1000000`.
+Writes a shop of the size asked for, checks on a small one that pandas and polars give the same marts, then runs each
+contestant in a process of its own, interleaved, and prints CPU-seconds (user and system, with child processes) and peak
+memory. Polars is no dependency of the project: it gets an environment of its own in the benchmark's temporary folder.
+
+    .venv/bin/python benchmarks/marts.py --sales 1000000
+    .venv/bin/python benchmarks/marts.py --sales 50000000 --part build
 """
 
 from __future__ import annotations
@@ -9,8 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from datetime import date
@@ -20,6 +26,7 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.agreement import KEYS, differences
 from benchmarks.refresh import BIN, ROOT, measured
 from sources.contracts import BY_NAME, CONTRACTS
 from sources.delivery import Delivery
@@ -27,6 +34,13 @@ from sources.store import RawFolder
 
 DAYS = 730
 AS_OF = date(2025, 12, 30)
+POLARS = "polars==2.1.*"
+FILES = ("warehouse.duckdb", "work.duckdb")
+SALES_MARTS = ("--select", *(f"+{mart}" for mart in KEYS))
+PROJECT = ROOT / "dbt_project"
+
+Figures = dict[str, list[tuple[float, float]]]
+"""CPU-seconds and peak megabytes of every round, by contestant."""
 
 SALES = """
 select
@@ -45,6 +59,9 @@ from ({numbers})
 """
 """Sale lines as SQL; `numbers` gives n, the number of the line, and day, counted from the first."""
 
+PROVENANCE = "1::bigint as _batch, 'shop' as _file, row_number() over ()::bigint as _line"
+"""The columns that merging adds to raw rows."""
+
 
 def write_shop(raw: Path, sales: int) -> RawFolder:
     """Raw tables of a shop with that many sale lines over two years, two lines an order."""
@@ -52,20 +69,32 @@ def write_shop(raw: Path, sales: int) -> RawFolder:
     for contract in CONTRACTS:
         folder.folder(contract).mkdir(parents=True, exist_ok=True)
         folder.merge(contract, [], 1)
-    connection = duckdb.connect()
     customers = max(100, sales // 20)
-    numbers = f"select range as n, (range * {DAYS - 1} // {sales}) as day from range({sales})"
-    connection.execute(f"create table lines as {SALES.format(customers=customers, numbers=numbers)}")
     target = folder.folder(BY_NAME["shop.sales"])
-    for (month,) in connection.execute("select distinct strftime(sold_at, '%Y-%m') from lines").fetchall():
-        rows = f"select *, 1::bigint as _batch from lines where strftime(sold_at, '%Y-%m') = '{month}' order by sold_at"
-        connection.execute(f"copy ({rows}) to '{target / f'{month}.parquet'}' (format parquet, compression zstd)")
-    products = """
-        select 'p' || range::varchar as product_id, 'Product' as name, 'k' || (range % 12)::varchar as category,
-            50::decimal(18, 4) as list_price, 20::decimal(18, 4) as unit_cost, null::date as launched_on,
-            1::bigint as _batch from range(301)
-    """
-    connection.execute(f"copy ({products}) to '{folder.folder(BY_NAME['shop.products']) / 'all.parquet'}'")
+    with duckdb.connect() as connection:
+        connection.execute("set memory_limit = '2GB'")
+        connection.execute(f"set temp_directory = '{raw / 'tmp'}'")
+        # a month at a time, so that the largest shop fits: days follow the numbers of the lines
+        months = connection.execute(
+            f"""
+            select strftime(date '2024-01-01' + to_days(range::integer), '%Y-%m') as month,
+                min(ceil(range * {sales} / {DAYS - 1}))::bigint, max(ceil((range + 1) * {sales} / {DAYS - 1}))::bigint
+            from range({DAYS - 1}) group by all order by all
+            """
+        ).fetchall()
+        for month, first, end in months:
+            numbers = f"select range as n, (range * {DAYS - 1} // {sales}) as day from range({first}, {end})"
+            rows = (
+                f"select *, {PROVENANCE} from ({SALES.format(customers=customers, numbers=numbers)}) order by sold_at"
+            )
+            connection.execute(f"copy ({rows}) to '{target / f'{month}.parquet'}' (format parquet, compression zstd)")
+        products = f"""
+            select 'p' || range::varchar as product_id, 'Product' as name, 'k' || (range % 12)::varchar as category,
+                50::decimal(18, 4) as list_price, 20::decimal(18, 4) as unit_cost, null::date as launched_on,
+                {PROVENANCE} from range(301)
+        """
+        connection.execute(f"copy ({products}) to '{folder.folder(BY_NAME['shop.products']) / 'all.parquet'}'")
+    shutil.rmtree(raw / "tmp", ignore_errors=True)
     folder.write_clock(date(2025, 12, 29), AS_OF, 1)
     return folder
 
@@ -88,23 +117,33 @@ def deliver_day(folder: RawFolder, sales: int) -> int:
     return rows
 
 
-def run_bare(home: Path, target: Path) -> None:
-    """The compiled SQL of every model, in order, without dbt."""
+def run_bare(home: Path, target: Path, only: str) -> None:
+    """The compiled SQL of the models, in order, without dbt; what the dearest took goes to stderr."""
     manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
     models = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
-    connection = duckdb.connect(str(home / "warehouse.duckdb"))
-    connection.execute(f"attach '{home / 'work.duckdb'}' as work")
+    if only == "sales":
+        wanted = {name for name, node in models.items() if node["name"] in KEYS}
+        while more := {up for name in wanted for up in models[name]["depends_on"]["nodes"] if up in models} - wanted:
+            wanted |= more
+        models = {name: models[name] for name in wanted}
+    took = {}
+    connection = duckdb.connect(str(home / FILES[0]))
+    connection.execute(f"attach '{home / FILES[1]}' as work")
     connection.execute(f"set threads to {os.environ['PULSE_THREADS']}")
-    done: set[str] = set()
-    while todo := [name for name in models if name not in done]:
+    connection.execute(f"set memory_limit to '{os.environ.get('PULSE_BUILD_MEMORY', '3GB')}'")
+    while todo := [name for name in models if name not in took]:
         for name in todo:
             node = models[name]
-            if set(node["depends_on"]["nodes"]) & set(models) <= done:
+            if set(node["depends_on"]["nodes"]) & set(models) <= set(took):
                 kind = "view" if node["config"]["materialized"] == "view" else "table"
                 connection.execute(f"create schema if not exists {node['database']}.{node['schema']}")
                 compiled = (target / "compiled" / "customer_pulse" / node["original_file_path"]).read_text()
+                before = resource.getrusage(resource.RUSAGE_SELF)
                 connection.execute(f"create or replace {kind} {node['relation_name']} as {compiled}")
-                done.add(name)
+                after = resource.getrusage(resource.RUSAGE_SELF)
+                took[name] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    for name, seconds in sorted(took.items(), key=lambda each: -each[1])[:20]:
+        print(f"{seconds:7.2f} {models[name]['name']}", file=sys.stderr)
 
 
 PAIRS = {
@@ -124,17 +163,159 @@ PAIRS = {
 def run_pairs(home: Path, target: Path, name: str) -> None:
     """One way to count pairs, over the facts of a home."""
     compiled = target / "compiled" / "customer_pulse" / "models" / "intermediate" / "int_pairs__counted.sql"
-    connection = duckdb.connect(str(home / "warehouse.duckdb"), read_only=True)
+    connection = duckdb.connect(str(home / FILES[0]), read_only=True)
     connection.execute(f"set threads to {os.environ['PULSE_THREADS']}")
     connection.execute(f"create temp table pairs as {PAIRS[name] or compiled.read_text()}")
 
 
 def contents(home: Path) -> dict[str, tuple[int, int]]:
     """Row count and a checksum of every table of the marts."""
-    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(home / FILES[0]), read_only=True) as connection:
         names = connection.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
         query = "select count(*), coalesce(sum(hash(t::varchar) % 1000000007), 0)::bigint from marts.{} as t"
         return {name: connection.execute(query.format(name)).fetchone() or (0, 0) for (name,) in names}
+
+
+class Shop:
+    """One written shop, and the commands that make its marts.
+
+    Args:
+        folder: Where everything goes.
+        sales: How many sale lines.
+        memory: What DuckDB may use, through dbt and bare.
+    """
+
+    def __init__(self, folder: Path, sales: int, memory: str) -> None:
+        self.folder, self.sales = folder, sales
+        self.home, self.bare, self.target = folder / "home", folder / "bare", folder / "target"
+        self.variables = {
+            "PULSE_DATA_DIR": str(self.home),
+            "PULSE_THREADS": "2",
+            "PULSE_BUILD_MEMORY": memory,
+            "POLARS_MAX_THREADS": "2",
+        }
+        self.raw = write_shop(self.home / "raw", sales)
+
+    def dbt(self, *arguments: str) -> tuple[list[str], Path]:
+        """A dbt command, and the folder to run it in."""
+        paths = ["--target-path", str(self.target), "--log-path", str(self.folder)]
+        return [str(BIN / "dbt"), "--quiet", *arguments, *paths], PROJECT
+
+    def me(self, *arguments: str) -> tuple[list[str], Path]:
+        """This file in a process of its own."""
+        return [sys.executable, __file__, *arguments], ROOT
+
+    def script(self, python: str, name: str) -> tuple[list[str], Path]:
+        """The same marts without us."""
+        paths = [str(self.home / "raw"), str(PROJECT / "seeds"), str(self.folder / name)]
+        return [python, str(ROOT / "benchmarks" / f"{name}_marts.py"), *paths], ROOT
+
+    def measure(self, command: tuple[list[str], Path]) -> tuple[float, float]:
+        """CPU-seconds and peak megabytes of a command."""
+        return measured(*command, self.variables)
+
+    def build(self) -> tuple[float, float]:
+        """Seeds and models, from nothing."""
+        return self.measure(self.dbt("build", "--exclude-resource-type", "unit_test", "test"))
+
+    def copied(self, source: Path, target: Path) -> None:
+        """The two DuckDB files of one home as those of another."""
+        target.mkdir(exist_ok=True)
+        for file in FILES:
+            shutil.copy(source / file, target / file)
+
+
+def polars_python(folder: Path) -> str:
+    """An environment with polars in it."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", POLARS], check=True, stderr=subprocess.DEVNULL)
+    return str(python)
+
+
+def check(folder: Path, python: str) -> None:
+    """Refuse to measure contestants that do not do the same.
+
+    Raises:
+        SystemExit: They disagree; the message says where.
+    """
+    shop = Shop(folder, 20_000, "1GB")
+    shop.build()
+    for name, interpreter in (("pandas", sys.executable), ("polars", python)):
+        shop.measure(shop.script(interpreter, name))
+        if found := differences(shop.home / FILES[0], shop.folder / name):
+            raise SystemExit(f"{name} makes other marts, so that nothing was measured:\n" + "\n".join(found))
+    print(f"pandas and polars give our {len(KEYS)} sales marts, value for value, on {shop.sales:,} sales.")
+
+
+def say(way: str, figures: tuple[float, float]) -> None:
+    """One measurement, for whoever waits."""
+    print(f"  {way}: {figures[0]:.1f} CPU-s, {figures[1]:.0f} MB", file=sys.stderr, flush=True)
+
+
+def interleaved(shop: Shop, contestants: dict[str, tuple[list[str], Path]], rounds: int) -> Figures:
+    """Every contestant once a round."""
+    figures: Figures = {way: [] for way in contestants}
+    for _ in range(rounds):
+        for way, command in contestants.items():
+            figures[way].append(shop.measure(command))
+            say(way, figures[way][-1])
+    return figures
+
+
+def compare(shop: Shop, rounds: int, python: str) -> None:
+    """The marts through dbt, bare, in pandas, in polars; pairs two ways."""
+    # seeds and ml tables are dbt's to make: bare SQL finds them in a copy
+    shop.copied(shop.home, shop.bare)
+    bare, target = str(shop.bare), str(shop.target)
+    contestants = {
+        "dbt run, all marts": shop.dbt("run", "--full-refresh"),
+        "the same SQL, bare": shop.me("--bare", bare, target, "all"),
+        "dbt run, the sales marts": shop.dbt("run", "--full-refresh", *SALES_MARTS),
+        "the sales marts, bare": shop.me("--bare", bare, target, "sales"),
+        "the sales marts, pandas": shop.script(sys.executable, "pandas"),
+        "the sales marts, polars": shop.script(python, "polars"),
+        **{f"pairs: {way}": shop.me("--pairs", str(shop.home), target, way) for way in PAIRS},
+    }
+    figures = interleaved(shop, contestants, rounds)
+    report(figures, f"{shop.sales:,} sales, {rounds} rounds interleaved, {os.cpu_count()} cores")
+    if found := differences(shop.home / FILES[0], shop.folder / "polars"):
+        raise SystemExit("polars made other marts:\n" + "\n".join(found))
+
+
+def refresh_a_day(shop: Shop, rounds: int) -> None:
+    """A day's rows on top, incrementally and from nothing."""
+    rows = deliver_day(shop.raw, shop.sales)
+    before = shop.folder / "before"
+    shop.copied(shop.home, before)
+    some = ["--select", "config.materialized:incremental", "int_sales__changed"]
+    ways = {
+        "dbt run, a day's refresh": ["run"],
+        "dbt run, a full one": ["run", "--full-refresh"],
+        "dbt run, incremental models, a day's refresh": ["run", *some],
+        "dbt run, incremental models, a full one": ["run", "--full-refresh", *some],
+        "dbt run, one view: what starting costs": ["run", "--select", "stg_pulse__clock"],
+    }
+    days: Figures = {way: [] for way in ways}
+    results = {}
+    for _ in range(rounds):
+        for way, command in ways.items():
+            shop.copied(before, shop.home)
+            days[way].append(shop.measure(shop.dbt(*command)))
+            say(way, days[way][-1])
+            results[way] = contents(shop.home)
+    report(days, f"{shop.sales:,} sales, a day's {rows:,} rows, of which 9 % late and 1 % restated")
+    same = results["dbt run, a day's refresh"] == results["dbt run, a full one"]
+    print(f"\nThe day's refresh {'equals' if same else 'DIFFERS FROM'} the full one in every mart.")
+
+
+def report(figures: Figures, title: str) -> None:
+    """Print one table."""
+    print(f"\n{title}\n\n| command | CPU-s, median (min to max) | peak MB |\n|---|---|---|")
+    for way, runs in figures.items():
+        seconds = [each for each, _ in runs]
+        spread = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
+        print(f"| {way} | {spread} | {max(peak for _, peak in runs):,.0f} |", flush=True)
 
 
 def main() -> None:
@@ -142,81 +323,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sales", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--bare", nargs=2, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", default="3GB", help="what DuckDB may use, as PULSE_BUILD_MEMORY")
+    parser.add_argument("--part", choices=["all", "compare", "day", "build"], default="all")
+    parser.add_argument("--bare", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--pairs", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.bare:
-        run_bare(*arguments.bare)
+        run_bare(Path(arguments.bare[0]), Path(arguments.bare[1]), arguments.bare[2])
         return
     if arguments.pairs:
         run_pairs(Path(arguments.pairs[0]), Path(arguments.pairs[1]), arguments.pairs[2])
         return
-
-    with tempfile.TemporaryDirectory() as name:
-        home, bare, target = Path(name) / "home", Path(name) / "bare", Path(name) / "target"
-        folder = write_shop(home / "raw", arguments.sales)
-        variables = {"PULSE_DATA_DIR": str(home), "PULSE_THREADS": "2"}
-        dbt = [str(BIN / "dbt"), "--quiet"]
-        paths = ["--target-path", str(target), "--log-path", name]
-        me = [sys.executable, __file__]
-        project = ROOT / "dbt_project"
-        measured([*dbt, "build", "--exclude-resource-type", "unit_test", *paths], project, variables)
-        contestants = {
-            "dbt run, all marts": ([*dbt, "run", "--full-refresh", *paths], project),
-            "dbt build, all marts and their tests": (
-                [*dbt, "build", "--full-refresh", "--exclude-resource-type", "unit_test", *paths],
-                project,
-            ),
-            "the same SQL, bare": ([*me, "--bare", str(bare), str(target)], ROOT),
-            "pandas, five of the marts": (
-                [sys.executable, str(ROOT / "benchmarks" / "pandas_marts.py"), str(home / "raw"), f"{name}/out"],
-                ROOT,
-            ),
-            **{f"pairs: {way}": ([*me, "--pairs", str(home), str(target), way], ROOT) for way in PAIRS},
-        }
-        bare.mkdir()
-        # seeds and ml tables are dbt's to make: bare SQL finds them in a copy
-        for file in ("warehouse.duckdb", "work.duckdb"):
-            shutil.copy(home / file, bare / file)
-        figures: dict[str, list[tuple[float, float]]] = {way: [] for way in contestants}
-        for _ in range(arguments.rounds):
-            for way, (command, cwd) in contestants.items():
-                figures[way].append(measured(command, cwd, variables))
-        report(figures, f"{arguments.sales:,} sales, {arguments.rounds} rounds interleaved, {os.cpu_count()} cores")
-
-        rows = deliver_day(folder, arguments.sales)
-        before = Path(name) / "before"
-        for file in ("warehouse.duckdb", "work.duckdb"):
-            before.mkdir(exist_ok=True)
-            shutil.copy(home / file, before / file)
-        some = ["--select", "config.materialized:incremental", "int_sales__changed"]
-        ways = {
-            "dbt run, a day's refresh": ["run"],
-            "dbt run, a full one": ["run", "--full-refresh"],
-            "dbt run, incremental models, a day's refresh": ["run", *some],
-            "dbt run, incremental models, a full one": ["run", "--full-refresh", *some],
-            "dbt run, one view: what starting costs": ["run", "--select", "stg_pulse__clock"],
-        }
-        days: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-        results = {}
-        for _ in range(arguments.rounds):
-            for way, command in ways.items():
-                for file in ("warehouse.duckdb", "work.duckdb"):
-                    shutil.copy(before / file, home / file)
-                days[way].append(measured([*dbt, *command, *paths], project, variables))
-                results[way] = contents(home)
-        report(days, f"a day's {rows:,} rows, of which 9 % late and 1 % restated")
-        same = results["dbt run, a day's refresh"] == results["dbt run, a full one"]
-        print(f"\nThe day's refresh {'equals' if same else 'DIFFERS FROM'} the full one in every mart.")
-
-
-def report(figures: dict[str, list[tuple[float, float]]], title: str) -> None:
-    """Print one table."""
-    print(f"\n{title}\n\n| command | CPU-s, median (min to max) | peak MB |\n|---|---|---|")
-    for way, runs in figures.items():
-        seconds = [each for each, _ in runs]
-        spread = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
-        print(f"| {way} | {spread} | {max(peak for _, peak in runs):.0f} |", flush=True)
+    with tempfile.TemporaryDirectory(prefix="pulse-marts-") as name:
+        folder = Path(name)
+        python = ""
+        if arguments.part in ("all", "compare"):
+            python = polars_python(folder / "polars_environment")
+            check(folder / "small", python)
+        (folder / "shop").mkdir()
+        shop = Shop(folder / "shop", arguments.sales, arguments.memory)
+        seconds, peak = shop.build()
+        print(f"\n{arguments.sales:,} sales, from nothing, {arguments.memory}: {seconds:.1f} CPU-s, {peak:,.0f} MB")
+        if python:
+            compare(shop, arguments.rounds, python)
+        if arguments.part in ("all", "day"):
+            refresh_a_day(shop, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,8 @@ class Settings(BaseModel):
     """Models that dbt builds at the same time."""
     memory: Annotated[str, Field(alias="PULSE_MEMORY", pattern=r"^\d+ ?[KMG]i?B$")] = "512MB"
     """What reading and merging files may use, such as 512MB or 2GB; what needs more goes to disk."""
+    build_memory: Annotated[str, Field(alias="PULSE_BUILD_MEMORY", pattern=r"^\d+ ?[KMG]i?B$")] = "3GB"
+    """What building the marts may use, such as 8GB; what needs more goes to disk, in the home."""
     daily_at: Annotated[str, Field(alias="PULSE_DAILY_AT", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "05:00"
     """Local time of the daily refresh, HH:MM."""
     full_refresh: Annotated[bool, Field(alias="PULSE_FULL_REFRESH")] = False

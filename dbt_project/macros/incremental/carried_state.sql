@@ -1,12 +1,13 @@
 {#
-  What a table was last built from, as a dictionary of refresh and as_of, when that may be carried on; else none, and the
-  table is built anew. It may not when the code has changed, when as_of or the refresh number has gone back, or when the
+  What a table was last built from, as a dictionary of refresh, as_of and basis_is_kept, when that may be carried on; else
+  none, and the table is built anew. It may not when the code has changed, when as_of or the refresh number has gone back, or when the
   table holds a row that raw no longer holds: a source that was replaced, a row restated into a day after as_of.
 
   Arguments (of a dictionary, the `carry` of a model's meta):
     through: the model that lists the changes since; it must start where the table stands, or the table be up to date.
     rows, key, day: model, key and day of what the table holds row by row; every row kept must be there, unchanged.
-    basis, basis_day: model and day of rows that are only counted; when one of them was restated, all is built anew.
+    basis, basis_day: model and day of rows that are only counted; basis_is_kept is false when one of them was restated,
+      and the model must then find out where it was counted before.
 #}
 {% macro carried_state(table, carry) -%}
     {%- if not execute or table is none -%}
@@ -31,7 +32,9 @@
     {%- if found.rows | length == 0 -%}
         {{ return(none) }}
     {%- endif -%}
-    {%- set state = {"refresh": found.rows[0][0] | int, "as_of": found.rows[0][1] | string} -%}
+    {%- set state = {
+        "refresh": found.rows[0][0] | int, "as_of": found.rows[0][1] | string, "basis_is_kept": true
+    } -%}
     {%- set basis_rows = found.rows[0][2] -%}
     {%- if carry.rows -%}
         {%- set missing = run_query(
@@ -50,9 +53,7 @@
             "select count(*) from " ~ ref(carry.basis) ~ " where _batch <= " ~ state.refresh ~ " and " ~ carry.basis_day
             ~ " < cast('" ~ state.as_of ~ "' as date) + 1"
         ) -%}
-        {%- if kept.rows[0][0] | int != basis_rows | int -%}
-            {{ return(none) }}
-        {%- endif -%}
+        {%- do state.update({"basis_is_kept": kept.rows[0][0] | int == basis_rows | int}) -%}
     {%- endif -%}
     {{ return(state) }}
 {%- endmacro %}

@@ -1,12 +1,15 @@
 {#
-  On run start: what this invocation builds for. The fingerprint covers every model, seed and variable that decides what
-  a row looks like: with other code nothing built earlier is carried on.
+  On run start: what this invocation builds for. The fingerprint covers every model, seed, macro and variable that decides
+  what a row looks like: with other code nothing built earlier is carried on.
 #}
 {% macro record_raw_state() -%}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
         {%- set parts = [var('negative_sentiment_below') | string] -%}
         {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed') -%}
             {%- do parts.append(node.checksum.checksum) -%}
+        {%- endfor -%}
+        {%- for name, own in context[project_name].items() if not name.startswith('test_') -%}
+            {%- do parts.append(own.macro.macro_sql) -%}
         {%- endfor -%}
         {%- for database in [target.database, 'work'] -%}
             create schema if not exists {{ database }}.meta;

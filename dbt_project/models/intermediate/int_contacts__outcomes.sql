@@ -16,7 +16,7 @@ with
     credited as (
         select distinct order_id
         from sales
-        where is_order_line
+        where is_order_line and order_id in (select contacts.converted_order_id from contacts)
     ),
 
     followed as (

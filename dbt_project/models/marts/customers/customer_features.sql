@@ -13,41 +13,14 @@ with
         select * from {{ ref('stg_shop__customers') }}
     ),
 
-    order_days as (
-        select distinct
-            customer_id,
-            sold_on
-        from {{ ref('fct_sales') }}
-        where customer_id is not null and is_order_line
-    ),
-
-    -- the first order after the cutoff decides every horizon
-    returns_to_shop as (
-        select
-            sales.customer_id,
-            sales.cutoff_date,
-            min(order_days.sold_on) as next_order_on
-        from sales
-        left join order_days
-            on
-                sales.customer_id = order_days.customer_id
-                and sales.cutoff_date < order_days.sold_on
-        group by sales.customer_id, sales.cutoff_date
-    ),
-
     measured as (
         select
             sales.*,
             {{ days_between('sales.last_order_on', 'sales.cutoff_date') }} as days_since_last_order,
             {{ days_between('sales.first_order_on', 'sales.cutoff_date') }} as days_since_first_order,
             {{ ratio(days_between('sales.first_order_on', 'sales.last_order_on'), 'sales.order_day_count - 1') }}
-                as average_gap_days,
-            returns_to_shop.next_order_on
+                as average_gap_days
         from sales
-        inner join returns_to_shop
-            on
-                sales.customer_id = returns_to_shop.customer_id
-                and sales.cutoff_date = returns_to_shop.cutoff_date
     )
 
 select
@@ -87,6 +60,7 @@ select
     cast(customers.acquisition_channel as varchar) as acquisition_channel,
     {% for horizon in horizons %}
         cast(
+            -- the first order after the cutoff decides every horizon
             case
                 when {{ add_days('measured.cutoff_date', horizon) }} <= {{ as_of() }}
                     then coalesce(measured.next_order_on > {{ add_days('measured.cutoff_date', horizon) }}, true)

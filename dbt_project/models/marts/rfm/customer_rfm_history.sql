@@ -13,15 +13,9 @@ with
     cuts as (
         select
             cutoff_date,
-            {% for column, prefix in [('days_since_last_order', 'r'), ('frequency', 'f'), ('monetary', 'm')] %}
-                {% set last_column = loop.last %}
-                {% for share in [0.2, 0.4, 0.6, 0.8] %}
-                    percentile_cont({{ share }}) within group (
-                        order by cast({{ column }} as double) asc
-                    ) as {{ prefix }}_cut_{{ loop.index }}
-                    {% if not (last_column and loop.last) %},{% endif %}
-                {% endfor %}
-            {% endfor %}
+            {{ quintile_cuts('days_since_last_order', 'r') }},
+            {{ quintile_cuts('frequency', 'f') }},
+            {{ quintile_cuts('monetary', 'm') }}
         from features
         group by cutoff_date
     ),

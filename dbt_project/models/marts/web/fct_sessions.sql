@@ -12,12 +12,16 @@
 ) }}
 {% set since = carried() %}
 
+{% if since %}
+    {% set next_day = "cast(" ~ add_days("cast('" ~ since.as_of ~ "' as date)", 1) ~ " as timestamp)" %}
+    {% set known_then, unknown_then = "< " ~ next_day, ">= " ~ next_day %}
+{% endif %}
+
 with
     sessions as (
         select *
         from {{ ref('stg_web__sessions') }}
         {% if since %}
-            {% set unknown_then = ">= cast(" ~ add_days("cast('" ~ since.as_of ~ "' as date)", 1) ~ " as timestamp)" %}
             where
                 _batch > {{ since.refresh }}
                 -- what an earlier as_of did not show
@@ -27,6 +31,23 @@ with
                     from {{ ref('stg_web__events') }}
                     where _batch > {{ since.refresh }} or occurred_at {{ unknown_then }}
                 )
+                {% if not since.basis_is_kept %}
+                    -- an event was restated: it may be missing from the visit that it was counted in
+                    or session_id in (
+                        select counted.session_id
+                        from {{ this }} as counted
+                        left join (
+                            select
+                                session_id,
+                                count(*) as event_count
+                            from {{ ref('stg_web__events') }}
+                            where _batch <= {{ since.refresh }} and occurred_at {{ known_then }}
+                            group by session_id
+                        ) as kept
+                            on counted.session_id = kept.session_id
+                        where counted.event_count <> coalesce(kept.event_count, 0)
+                    )
+                {% endif %}
         {% endif %}
     ),
 

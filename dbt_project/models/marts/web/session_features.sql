@@ -22,7 +22,7 @@ with
             1 as is_order,
             0 as is_abandoned
         from {{ ref('fct_sales') }}
-        where customer_id is not null and is_order_line
+        where is_order_line and customer_id in (select sessions.customer_id from sessions)
         group by customer_id, order_id
     ),
 
