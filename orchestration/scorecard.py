@@ -101,7 +101,7 @@ def _changes(found: Frames, truth: Frames) -> Rows:
     ours, trends = found["trend_changes"], truth["product_trends"]
     hits = overlaps(ours, trends, ["product_id", "direction"], TREND_SLACK_DAYS)
     result = Grade(len(ours), int(hits.any(axis=1).sum()), len(trends), int(hits.any(axis=0).sum()))
-    return _graded("trend_changes", result, np.abs(np.log(trends["factor"].to_numpy())), list(hits.any(axis=0)))
+    return _graded("trend_changes", result, np.abs(np.log(trends["factor"].to_numpy())), np.any(hits, axis=0).tolist())
 
 
 def _monthly_trends(found: Frames, truth: Frames) -> Rows:
@@ -114,7 +114,11 @@ def _monthly_trends(found: Frames, truth: Frames) -> Rows:
     hits = overlaps(ours, trends, ["product_id", "direction"], _MONTH)
     result = Grade(len(ours), int(hits.any(axis=1).sum()), len(trends), int(hits.any(axis=0).sum()))
     return _graded(
-        "product_trends", result, np.abs(np.log(trends["factor"].to_numpy())), list(hits.any(axis=0)), is_judged=False
+        "product_trends",
+        result,
+        np.abs(np.log(trends["factor"].to_numpy())),
+        np.any(hits, axis=0).tolist(),
+        is_judged=False,
     )
 
 
