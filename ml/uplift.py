@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ml._threads import one_thread
 
-FEWEST_OF_A_GROUP = 100
+FEWEST_OF_A_GROUP = 50
 """Fewer treated, or fewer held-back, contacts with known outcomes than this tell nothing worth publishing."""
 TOP_SHARES = (0.1, 0.2, 0.3, 0.5)
 """Shares of customers, best first, whose average effect is reported."""
