@@ -67,7 +67,9 @@ def test_a_refresh_is_one_step_a_stage(definitions: dg.Definitions) -> None:
         "ml__customer_intent",
         "ml__customer_personas",
         "ml__customer_uplift",
+        "ml__product_associations",
         "ml__model_runs",
+        "ml__scorecard",
         "reports__overview",
         "published__pulse",
     }

@@ -60,6 +60,8 @@ KEYS = {
     "ml.customer_intent": "customer_id",
     "ml.customer_personas": "customer_id",
     "ml.customer_uplift": "customer_id",
+    "ml.product_associations": "product_id_a, product_id_b",
+    "ml.scorecard": "detector, coalesce(effect, ''), coalesce(measure, '')",
     "ml.model_runs": "model, version, horizon_days",
     "meta.refreshes": "refresh",
 }
