@@ -278,5 +278,5 @@ def recall_by_power(graded: pd.DataFrame) -> pd.DataFrame:
     """
     edges = [-0.001, 0.2, 0.5, 0.8, POWER, 1.0]
     labels = ["up to .2", ".2 to .5", ".5 to .8", ".8 to .95", ".95 and more"]
-    bins = pd.cut(graded["power"], edges, labels=labels)
+    bins = pd.cut(graded["power"].clip(0, 1), edges, labels=labels)
     return graded.groupby(bins, observed=False)["found"].agg(planted="size", found="sum", recall="mean").round(3)

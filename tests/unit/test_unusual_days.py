@@ -57,13 +57,13 @@ def test_a_spike_and_a_lull_are_found_with_their_days():
 def test_without_anomalies_hardly_a_year_has_an_alarm():
     # Over-dispersed counts: variance 1.6 times the mean.
     alarms = 0
-    for seed in range(6):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         mean = simulated(460)
         result = judged(rows(nbinom.rvs(mean / 0.6, 1 / 1.6, random_state=rng)), 460)
         alarms += len(stretches(result))
         assert result.metrics["dispersion_business"] == pytest.approx(1.6, abs=0.35)
-    assert alarms <= 1
+    assert alarms == 0
 
 
 def test_a_settled_day_is_judged_the_same_ever_after():
