@@ -59,13 +59,18 @@ def churn_quality(metrics: Mapping[str, Any], messages: Sequence[str]) -> Verdic
     return Verdict(True, f"{figures}, against a base rate's Brier score of {baselines['base_rate']['brier']:.4f}.")
 
 
+GROWS_BY_ITSELF = ("days_since_first_order",)
+"""Features that are larger today than at every earlier cutoff, of any business."""
+
+
 def churn_drift(drift: Mapping[str, Mapping[str, float]]) -> Verdict:
     """Whether today's features and scores are distributed as those the model was trained on.
 
     Args:
         drift: Per column ``psi`` (population stability index) and ``bound``, as in `ml.churn_results.ChurnResult`; the
-            scores are called churn_probability.
+            scores are called churn_probability. What grows with the calendar alone is no drift.
     """
+    drift = {name: figures for name, figures in drift.items() if name not in GROWS_BY_ITSELF}
     if not drift:
         return Verdict(True, "There was nothing to compare.")
     beyond = {name: figures["psi"] for name, figures in drift.items() if figures["psi"] > figures["bound"]}

@@ -85,5 +85,6 @@ def test_drift_names_what_moved_furthest() -> None:
     assert not verdict.passed
     assert verdict.message == "Moved away from training: d (PSI 0.60), c (PSI 0.50), b (PSI 0.40) and 1 more."
     # what few customers look like is no drift
+    assert churn_drift({"days_since_first_order": {"psi": 2.0, "bound": 0.25}}).passed
     assert churn_drift({"days": {"psi": 0.6, "bound": 0.7}}).passed
     assert churn_drift({}).passed
