@@ -6,6 +6,7 @@ import json
 import shlex
 from pathlib import Path
 
+import duckdb
 from rich.console import Console
 from rich.table import Table
 
@@ -66,6 +67,7 @@ def print_summary(console: Console, settings: Settings) -> None:
             """
         ).fetchall()
         trend_month = one("select max(month) from marts.product_trends")[0]
+        told = _insights(connection)
 
     outcomes = json.loads(rows or "[]")
     currency = next((f" {outcome['currency']}" for outcome in outcomes if outcome.get("currency")), "")
@@ -110,6 +112,8 @@ def print_summary(console: Console, settings: Settings) -> None:
             f"Product trends in {trend_month:%B %Y}: {found.get('up', 0)} up, {found.get('down', 0)} down.",
             highlight=False,
         )
+    for line in told:
+        console.print(line, highlight=False)
     _print_rows(console, outcomes, settings)
     console.print("\nNext:", highlight=False)
     home = "" if settings.home == PROJECT_ROOT / "data" else f" --home {shlex.quote(_short(settings.home))}"
@@ -120,6 +124,46 @@ def print_summary(console: Console, settings: Settings) -> None:
         ("lineage and checks", f".venv/bin/pulse ui{home}"),
     ):
         console.print(f"  {what:<19} {where}", highlight=False, soft_wrap=True)
+
+
+def _insights(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What the models say of days, products and money, a sentence each; none where they had too little."""
+
+    def one(query: str) -> tuple:
+        return connection.execute(query).fetchone() or ()
+
+    told = []
+    days, up, down = one(
+        """
+        select
+            count(*) filter (where q_value is not null),
+            count(distinct stretch_starts_on) filter (where is_anomaly and direction = 'up'),
+            count(distinct stretch_starts_on) filter (where is_anomaly and direction = 'down')
+        from ml.sales_anomalies
+        where kind = 'business'
+        """
+    )
+    if days:
+        told.append(
+            f"Unusual days of the last {days:,}: {up} times far more orders than expected, {down} times far fewer."
+        )
+    changes = dict(
+        connection.execute("select direction, count(*) from ml.trend_changes where is_change group by 1").fetchall()
+    )
+    if one("select count(*) from ml.trend_changes")[0]:
+        told.append(f"Lasting changes of products' demand: {changes.get('up', 0)} up, {changes.get('down', 0)} down.")
+    tested, pairs = one("select count(q_value), count(*) filter (where is_associated) from ml.product_associations")
+    if tested:
+        told.append(f"Products sold together more often than taste and demand explain: {pairs:,} pairs.")
+    value, basis = one("select sum(clv_365d), any_value(clv_basis) from ml.customer_lifetime_value")
+    if value is not None:
+        told.append(
+            f"Today's customers are worth {value:,.0f} of {basis} in the next 365 days, by their lifetime value."
+        )
+    forecast, count = one("select sum(forecast), count(*) from ml.revenue_forecast")
+    if count:
+        told.append(f"Net revenue to be expected in the next {count} days: {forecast:,.0f}.")
+    return told
 
 
 def _print_rows(console: Console, outcomes: list[dict], settings: Settings) -> None:
