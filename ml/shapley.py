@@ -35,7 +35,9 @@ def tree_shapley(model: HistGradientBoostingClassifier, X: NDArray[np.float64]) 
         ValueError: A path has more than 6 features.
     """
     mean = float(model._baseline_prediction[0, 0])
-    contributions = np.zeros(X.shape, dtype=float)
+    # Everything goes by columns: in memory they must lie together.
+    X = np.asfortranarray(X)
+    contributions = np.zeros(X.shape, dtype=float, order="F")
     for (tree,) in model._predictors:
         mean += _add_tree(tree, X, contributions)
     return mean, contributions
@@ -64,12 +66,12 @@ def _add_tree(tree: TreePredictor, X: NDArray[np.float64], contributions: NDArra
         value = float(nodes[leaf]["value"])
         mean += value * float(np.prod(list(shares.values())))
         # Which conditions a row meets, as a binary number.
-        pattern = np.zeros(len(X), dtype=np.intp)
+        pattern = np.zeros(len(X), dtype=np.uint8)
         for bit, feature in enumerate(features):
-            pattern |= meets[feature].astype(np.intp) << bit
+            pattern |= meets[feature].view(np.uint8) << np.uint8(bit)
         table = value * _leaf_values(tuple(shares.values()))
         for bit, feature in enumerate(features):
-            contributions[:, feature] += table[pattern, bit]
+            contributions[:, feature] += table[:, bit].take(pattern)
     return mean
 
 
