@@ -36,7 +36,7 @@ class Progress:
             self._assets += 1
             metadata = event.materialization.metadata
             rows = metadata.get("dagster/row_count")
-            count = f"{rows.value:>12,} rows" if rows is not None else ""
+            count = f"{rows.value:>12,} row{'' if rows.value == 1 else 's'}" if rows is not None else ""
             self._line("green", "✓", f"{event.asset_key.to_user_string():<48}{count}".rstrip())
         elif kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             self._checks += 1
