@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.dbt import close_files
 from sources.contracts import CONTRACTS
 from sources.delivery import Request
 from sources.store import RawFolder
@@ -47,7 +48,10 @@ def build(folder: Path, seed: int, customers: int, marts: Sequence[str]) -> Synt
     project = str(folder / "dbt_project")
     selected = [f"+{mart}" for mart in marts]
     flags = ["--project-dir", project, "--profiles-dir", project, "--exclude-resource-type", "unit_test", "test"]
-    result = dbtRunner().invoke(["--quiet", "build", *flags, "--select", *selected])
+    try:
+        result = dbtRunner().invoke(["--quiet", "build", *flags, "--select", *selected])
+    finally:
+        close_files()
     if not result.success:
         raise RuntimeError(f"dbt could not build {', '.join(marts)}: {result.exception}")
     return source

@@ -151,7 +151,7 @@ class Dbt(dg.ConfigurableResource):
             except BaseException as error:  # noqa: BLE001 - raised again in the step's own thread
                 outcome["error"] = error
             finally:
-                _close_files()
+                close_files()
                 events.put(finished)
 
         with _variables(self.variables):
@@ -174,8 +174,8 @@ class Dbt(dg.ConfigurableResource):
             raise dg.Failure(description=_explain(result, Path(self.home)), allow_retries=False)
 
 
-def _close_files() -> None:
-    """Close the warehouse and its companion, which the profile keeps open; others may not open them till then."""
+def close_files() -> None:
+    """After dbt ran in this process: close the warehouse and its companion, which others may not open till then."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     opened = DuckDBConnectionManager._ENV

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from orchestration.dbt import close_files
 from sources.contracts import CONTRACTS, Contract
 from sources.delivery import Delivery, Request, Source
 from sources.store import RawFolder
@@ -127,7 +128,10 @@ class Dbt:
             for name, value in variables.items():
                 patch.setenv(name, value)
             folders = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
-            result = dbtRunner().invoke(["--quiet", "build", *folders, *arguments])
+            try:
+                result = dbtRunner().invoke(["--quiet", "build", *folders, *arguments])
+            finally:
+                close_files()
         failed = [f"{each.node.name}: {each.message}" for each in getattr(result.result, "results", []) if each.message]
         assert result.success, (result.exception, [text for text in failed if "OK" not in text])
         return Home(home, "")
