@@ -13,20 +13,17 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ml._threads import one_thread
 from ml.columns import column_kind, plain_columns, spline_columns, tree_columns, varies
 from ml.reasons import Reason, top_reasons
 from ml.shapley import tree_shapley
+from ml.tabular import TabularClassifier, platt
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 """Values of C tried: the variance of the coefficients' normal prior, hence comparable between sample sizes."""
@@ -64,7 +61,7 @@ class Explanation:
     reasons: pd.DataFrame
 
 
-class ChurnClassifier(ClassifierMixin, BaseEstimator):
+class ChurnClassifier(TabularClassifier):
     """Calibrated logistic model with splines, or boosted trees, for any mix of columns.
 
     *Logistic*: numbers are imputed by the median with an indicator of what was missing, put on a logarithmic scale if
@@ -104,6 +101,8 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
         feature_names_in_, n_features_in_: As usual in scikit-learn.
     """
 
+    _needs = "customers who left and customers who stayed"
+
     def __init__(
         self,
         *,
@@ -123,15 +122,6 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
         self.max_rows = max_rows
         self.random_state = random_state
 
-    def __sklearn_tags__(self) -> Tags:
-        """Two classes only; missing values, text and categories are welcome."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        return tags
-
     def fit(self, X: pd.DataFrame, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit on a table and its labels.
 
@@ -149,15 +139,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
         """
         if self.model not in ("auto", "logistic", "boosting"):
             raise ValueError(f"model must be 'auto', 'logistic' or 'boosting', not {self.model!r}")
-        X = self._frame(X, reset=True)
-        codes = self._labels(y, len(X))
-        unknown = [name for name in X.columns if column_kind(X[name]) is None]
-        if unknown:
-            raise ValueError(f"columns are neither numeric, boolean nor categorical: {unknown}")
-        self.kinds_ = {name: str(column_kind(X[name])) for name in X.columns}
-        group_of = np.arange(len(X)) if groups is None else pd.factorize(np.asarray(groups), sort=True)[0]
-        if len(group_of) != len(X):
-            raise ValueError(f"groups has {len(group_of)} rows, X has {len(X)}")
+        X, codes, group_of = self._prepared(X, y, groups)
         kept = sample_groups(group_of, self.max_rows, self.random_state)
         X, codes, group_of = X.iloc[kept], codes[kept], group_of[kept]
         plain = plain_columns(X, self.kinds_)
@@ -183,24 +165,12 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
             self.scores_ = {f"{kind} {strength:g}": score for (kind, strength), score in scores.items()}
             design = designs[self.model_]
             held_out = _out_of_fold(design, codes, folds, strengths=(self.strength_,), seed=self.random_state)
-            self.calibration_ = _platt(held_out[self.strength_], codes)
+            self.calibration_ = platt(held_out[self.strength_], codes)
             model = _model(design, self.strength_, self.random_state).fit(design.values, codes)
         self.pipeline_ = Pipeline([("columns", design.columns), ("model", model)])
         self._positions = design.positions
         self._means = design.values.mean(axis=0)
         return self
-
-    def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        """Calibrated probabilities of the two classes, shape (n, 2), in the order of `classes_`."""
-        check_is_fitted(self)
-        a, b = self.calibration_
-        p = expit(a + b * self.decision_function(X))
-        return np.column_stack([1 - p, p])
-
-    def predict(self, X: pd.DataFrame) -> NDArray[Any]:
-        """The more probable class of each row, shape (n,)."""
-        check_is_fitted(self)
-        return self.classes_[(self.predict_proba(X)[:, 1] >= 0.5).astype(int)]
 
     def decision_function(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Uncalibrated log-odds of the second class, shape (n,)."""
@@ -263,40 +233,6 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):
         }
         kinds = kinds_worth_trying(codes, plain) if self.model == "auto" else [self.model]
         return {kind: of_kind[kind] for kind in kinds}
-
-    def _frame(self, X: pd.DataFrame, reset: bool) -> pd.DataFrame:
-        """X as a frame with text column names; arrays get the names x0, x1, ...."""
-        if isinstance(X, pd.DataFrame):
-            if not X.columns.is_unique:
-                raise ValueError(f"column names are repeated: {list(X.columns[X.columns.duplicated()])}")
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            if X.shape[1] == 0 or (reset and len(X) < 2):
-                raise ValueError(f"need at least 1 column and 2 rows to fit, got shape {X.shape}")
-            return X.rename(columns=str)
-        array = validate_data(
-            self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=2 if reset else 1
-        )
-        return pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
-
-    def _labels(self, y: ArrayLike, n: int) -> NDArray[np.int64]:
-        """Labels as 0/1 in the order of `classes_`."""
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        values = column_or_1d(y.to_numpy(dtype=object) if isinstance(y, pd.Series) else y, warn=True, dtype=None)
-        labels = pd.Series(values).infer_objects()
-        if len(labels) != n:
-            raise ValueError(f"y has {len(labels)} rows, X has {n}")
-        if labels.isna().any():
-            raise ValueError("labels are missing; drop the rows whose outcome is not known yet")
-        values = labels.to_numpy()
-        check_classification_targets(values)
-        self.classes_, codes = np.unique(values, return_inverse=True)
-        if len(self.classes_) != 2:
-            raise ValueError(
-                f"Only binary classification is supported: the labels hold {len(self.classes_)} class(es), "
-                f"{list(self.classes_[:5])}; a model needs customers who left and customers who stayed"
-            )
-        return codes.astype(np.int64)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -514,24 +450,6 @@ def _folds(
         fit_on = np.flatnonzero(fold_of != fold)
         if 0 < codes[fit_on].sum() < len(fit_on):
             yield fit_on, np.flatnonzero(fold_of == fold)
-
-
-def _platt(log_odds: NDArray[np.float64], codes: NDArray[np.int64]) -> tuple[float, float]:
-    """The (a, b) of largest posterior; (0, 1) where nothing was judged out of fold."""
-    judged = ~np.isnan(log_odds)
-    z, y = log_odds[judged], codes[judged]
-    if z.size == 0:
-        return 0.0, 1.0
-
-    def loss(ab: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        t = ab[0] + ab[1] * z
-        gap = expit(t) - y
-        value = np.sum(np.logaddexp(0, t) - y * t) + ab[0] ** 2 / 2 + 2 * (ab[1] - 1) ** 2
-        return float(value), np.array([gap.sum() + ab[0], gap @ z + 4 * (ab[1] - 1)])
-
-    # A negative slope would turn the ranking round, and every explanation with it.
-    found = minimize(loss, np.array([0.0, 1.0]), jac=True, bounds=[(None, None), (0.01, None)], method="L-BFGS-B")
-    return float(found.x[0]), float(found.x[1])
 
 
 def _chunks(n: int) -> Iterator[slice]:

@@ -7,27 +7,22 @@ customers after what they do is the business of `ml.personas`.
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ml._threads import one_thread
+from ml.columns import column_kind
 from ml.metrics import binary_report
+from ml.tabular import TabularClassifier, platt
 
 FEATURES = (
     "device_type",
@@ -67,27 +62,11 @@ _PRIOR_VISITS = 10  # visits that the shop's conversion rate counts for in the r
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _kind(column: pd.Series) -> str | None:
-    """``number``, ``category``, or None for a column that is neither (dates, lists, ...); flags are numbers."""
-    dtype = column.dtype
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
-        return "number"
-    if isinstance(dtype, pd.CategoricalDtype | pd.StringDtype):
-        return "category"
-    if not pd.api.types.is_object_dtype(dtype):
-        return None
-    types = {type(value) for value in column.dropna().to_numpy()}
-    numeric = (numbers.Real, Decimal, np.bool_)
-    if all(issubclass(each, numeric) for each in types):
-        return "number"
-    return "category" if all(issubclass(each, (str, *numeric)) for each in types) else None
-
-
 def _texts(column: pd.Series) -> pd.Series:
     return column.astype(object).map(str, na_action="ignore")
 
 
-class PurchaseClassifier(ClassifierMixin, BaseEstimator):
+class PurchaseClassifier(TabularClassifier):
     """Calibrated gradient-boosted trees for any mix of numeric, categorical, boolean and missing columns.
 
     Histogram gradient boosting (Friedman, "Greedy Function Approximation", 2001) with native categories, of which the
@@ -103,13 +82,15 @@ class PurchaseClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes:
         classes_: The two labels, the second being the one whose probability is modelled.
-        kinds_: Kind of each column: number or category.
+        kinds_: Kind of each column: number, flag or category.
         categories_: Category of each code, most frequent first, per categorical column.
         booster_: The fitted `HistGradientBoostingClassifier`.
         calibration_: (a, b).
         n_iter_: Trees.
         feature_names_in_, n_features_in_: As usual in scikit-learn.
     """
+
+    _needs = "visits with an order and visits without one"
 
     def __init__(
         self, *, cv: int = 3, max_iter: int = 60, learning_rate: float = 0.1, random_state: int | None = None
@@ -118,15 +99,6 @@ class PurchaseClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.learning_rate = learning_rate
         self.random_state = random_state
-
-    def __sklearn_tags__(self) -> Tags:
-        """Two classes only; missing values, text and categories are welcome."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        return tags
 
     def fit(self, X: pd.DataFrame, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit on a table and its labels.
@@ -143,39 +115,19 @@ class PurchaseClassifier(ClassifierMixin, BaseEstimator):
             ValueError: One class or more than two, missing labels, columns of another kind, infinite values,
                 repeated column names.
         """
-        X = self._frame(X, reset=True)
-        codes = self._labels(y, len(X))
-        unknown = [name for name in X.columns if _kind(X[name]) is None]
-        if unknown:
-            raise ValueError(f"columns are neither numeric, boolean nor categorical: {unknown}")
-        self.kinds_ = {name: str(_kind(X[name])) for name in X.columns}
+        X, codes, group_of = self._prepared(X, y, groups)
         self.categories_ = {
             name: _frequent(_texts(X[name])) for name, kind in self.kinds_.items() if kind == "category"
         }
-        group_of = np.arange(len(X)) if groups is None else pd.factorize(np.asarray(groups), sort=True)[0]
-        if len(group_of) != len(X):
-            raise ValueError(f"groups has {len(group_of)} rows, X has {len(X)}")
         Z = self._encoded(X)
         with one_thread():
             log_odds = np.full(len(codes), np.nan)
             for fit_on, judge_on in _folds(codes, group_of, self.cv, self.random_state):
                 log_odds[judge_on] = self._booster(Z[fit_on], codes[fit_on]).decision_function(Z[judge_on])
-            self.calibration_ = _platt(log_odds, codes)
+            self.calibration_ = platt(log_odds, codes)
             self.booster_ = self._booster(Z, codes)
         self.n_iter_ = self.booster_.n_iter_
         return self
-
-    def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        """Calibrated probabilities of the two classes, shape (n, 2), in the order of `classes_`."""
-        check_is_fitted(self)
-        a, b = self.calibration_
-        p = expit(a + b * self.decision_function(X))
-        return np.column_stack([1 - p, p])
-
-    def predict(self, X: pd.DataFrame) -> NDArray[Any]:
-        """The more probable class of each row, shape (n,)."""
-        check_is_fitted(self)
-        return self.classes_[(self.predict_proba(X)[:, 1] >= 0.5).astype(int)]
 
     def decision_function(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Uncalibrated log-odds of the second class, shape (n,)."""
@@ -183,39 +135,6 @@ class PurchaseClassifier(ClassifierMixin, BaseEstimator):
         Z = self._encoded(self._frame(X, reset=False))
         with one_thread():
             return self.booster_.decision_function(Z) if len(Z) else np.empty(0)
-
-    def _frame(self, X: pd.DataFrame, reset: bool) -> pd.DataFrame:
-        """X as a frame with text column names; arrays get the names x0, x1, ...."""
-        if isinstance(X, pd.DataFrame):
-            if not X.columns.is_unique:
-                raise ValueError(f"column names are repeated: {list(X.columns[X.columns.duplicated()])}")
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            if X.shape[1] == 0 or (reset and len(X) < 2):
-                raise ValueError(f"need at least 1 column and 2 rows to fit, got shape {X.shape}")
-            return X.rename(columns=str)
-        array = validate_data(
-            self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=2 if reset else 1
-        )
-        return pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
-
-    def _labels(self, y: ArrayLike, n: int) -> NDArray[np.int64]:
-        """Labels as 0/1 in the order of `classes_`."""
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        labels = pd.Series(column_or_1d(np.asarray(y), warn=True)).infer_objects()
-        if len(labels) != n:
-            raise ValueError(f"y has {len(labels)} rows, X has {n}")
-        if labels.isna().any():
-            raise ValueError("labels are missing; drop the rows whose outcome is not known yet")
-        values = labels.to_numpy()
-        check_classification_targets(values)
-        self.classes_, codes = np.unique(values, return_inverse=True)
-        if len(self.classes_) != 2:
-            raise ValueError(
-                f"Only binary classification is supported: the labels hold {len(self.classes_)} class(es), "
-                f"{list(self.classes_[:5])}; a model needs visits with an order and visits without one"
-            )
-        return codes.astype(np.int64)
 
     def _encoded(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Numbers as they are, categories as codes (rare ones share one), nan for missing."""
@@ -264,22 +183,6 @@ def _folds(
         fit_on, judge_on = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         if len(judge_on) and 0 < codes[fit_on].sum() < len(fit_on):
             yield fit_on, judge_on
-
-
-def _platt(log_odds: NDArray[np.float64], codes: NDArray[np.int64]) -> tuple[float, float]:
-    """The (a, b) of largest posterior; (0, 1) where nothing was judged out of fold."""
-    judged = ~np.isnan(log_odds)
-    z, y = log_odds[judged], codes[judged]
-
-    def loss(ab: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        t = ab[0] + ab[1] * z
-        gap = expit(t) - y
-        value = np.sum(np.logaddexp(0, t) - y * t) + ab[0] ** 2 / 2 + 2 * (ab[1] - 1) ** 2
-        return float(value), np.array([gap.sum() + ab[0], gap @ z + 4 * (ab[1] - 1)])
-
-    # A negative slope would turn the ranking round.
-    found = minimize(loss, np.array([0.0, 1.0]), jac=True, bounds=[(None, None), (0.01, None)], method="L-BFGS-B")
-    return float(found.x[0]), float(found.x[1])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -468,7 +371,7 @@ def _giveaways(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
         return []
     found = []
     for name in columns:
-        if _kind(frame[name]) != "number":
+        if column_kind(frame[name]) not in ("number", "flag"):
             continue
         values = frame[name].astype("float64").to_numpy()
         # missing sorts below everything, and in a second look above
