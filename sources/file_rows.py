@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from sources.contracts import Contract, Kind
+from sources.contracts import Column, Contract, Kind
 from sources.mapping import DATE_KINDS, NUMBER_KINDS, FileMapping
 from sources.recognition import Export, Feeds, columns_of, plain, position
 from sources.sql import literal, quoted_name
@@ -18,6 +18,8 @@ from sources.text_files import SPACE, Layout, fields_query, quick_query, records
 
 CURRENCY_COLUMNS = ("currency", "currencycode", "ordercurrency")
 """Plain names of columns that say what amounts are in."""
+
+_PLAIN_ID = "[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*"
 
 _MISSING = r"NULL|null|Null|\\N|-|NaN|nan|NAN|N/A|n/a|#N/A|None|none|NaT|<NA>"
 """What programs write for a missing value; in a name it might be one."""
@@ -138,7 +140,29 @@ class FileRows:
         else:
             self.con.register("records", records(self.plan.path, layout))
             inner = fields_query("records", layout, positions)
-        return f"select {self._finished()} from ({self._filled_down(inner)})"
+        looked_at = f"select *, {self._plain_ids()} as _plain_ids from ({self._filled_down(inner)})"
+        return f"select {self._finished()} from ({looked_at})"
+
+    def _plain_ids(self) -> str:
+        """SQL for whether every identifier of a row is letters and digits: then none needs a look of its own.
+
+        One look at all of them together costs a third of one at each.
+        """
+        names = [quoted_name(column.name) for column in self._identifiers()]
+        if len(names) < 2:
+            return "false"
+        listed = f"concat_ws('|', {', '.join(names)})"
+        return f"regexp_full_match({listed}, {literal(f'({_PLAIN_ID}[|])*{_PLAIN_ID}')})"
+
+    def _identifiers(self) -> list[Column]:
+        """Columns of identifiers that come from one column of the file as it is."""
+        feeds = self.plan.feeds
+        return [
+            column
+            for column in columns_of(self.plan.contract, feeds)
+            if column.kind == Kind.ID and column.name in self._positions
+            if not feeds[column.name].joined and not feeds[column.name].values
+        ]
 
     def _filled_down(self, inner: str) -> str:
         names = [name for name, index in (self._positions | self._extra).items() if index in self._filled]
@@ -196,6 +220,7 @@ class FileRows:
     def _finished(self) -> str:
         plan = self.plan
         selected = ["_line", "_is_whole"]
+        identifiers = {column.name for column in self._identifiers()}
         for column in columns_of(plan.contract, plan.feeds):
             name = quoted_name(column.name)
             feed = plan.feeds.get(column.name)
@@ -209,6 +234,8 @@ class FileRows:
                 value = (
                     name if self.is_tidy and column.kind not in (Kind.ID, Kind.TEXT) else _trimmed(name, column.kind)
                 )
+                if column.name in identifiers:
+                    value = f"case when _plain_ids then {name} else {value} end"
                 if feed.joined:
                     more = (quoted_name(f"{column.name}+{place}") for place in range(len(feed.joined)))
                     parts = [value, *(_trimmed(part, column.kind) for part in more)]
@@ -267,7 +294,7 @@ def _trimmed(text: str, kind: Kind) -> str:
         return present
     tidy = f"regexp_replace(regexp_replace({present}, '^''', ''), '^([0-9]+)\\.0$', '\\1')"
     tidy = f"nullif(case when contains({text}, '@') then lower({tidy}) else {tidy} end, '')"
-    return f"case when regexp_full_match({text}, '[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*') then {text} else {tidy} end"
+    return f"case when regexp_full_match({text}, {literal(_PLAIN_ID)}) then {text} else {tidy} end"
 
 
 def _filters(plan: Plan) -> list[tuple[int, str, bool]]:
