@@ -14,6 +14,10 @@ from orchestration.resources import open_published
 from orchestration.settings import PROJECT_ROOT, Settings
 
 
+_FEWEST_DAYS = 28
+"""Of fewer days nobody would call one unusual."""
+
+
 def print_summary(console: Console, settings: Settings) -> None:
     """Print the summary of the last published refresh.
 
@@ -143,7 +147,7 @@ def _insights(connection: duckdb.DuckDBPyConnection) -> list[str]:
         where kind = 'business'
         """
     )
-    if days:
+    if days >= _FEWEST_DAYS:
         told.append(
             f"Unusual days of the last {days:,}: {up} times far more orders than expected, {down} times far fewer."
         )
@@ -156,7 +160,7 @@ def _insights(connection: duckdb.DuckDBPyConnection) -> list[str]:
     if tested:
         told.append(f"Products sold together more often than taste and demand explain: {pairs:,} pairs.")
     value, basis = one("select sum(clv_365d), any_value(clv_basis) from ml.customer_lifetime_value")
-    if value is not None:
+    if value:
         told.append(
             f"Today's customers are worth {value:,.0f} of {basis} in the next 365 days, by their lifetime value."
         )
