@@ -13,7 +13,6 @@ from rich.table import Table
 from orchestration.resources import open_published
 from orchestration.settings import PROJECT_ROOT, Settings
 
-
 _FEWEST_DAYS = 28
 """Of fewer days nobody would call one unusual."""
 
