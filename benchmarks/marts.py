@@ -211,8 +211,17 @@ class Shop:
         return [python, str(ROOT / "benchmarks" / f"{name}_marts.py"), *paths], ROOT
 
     def measure(self, command: tuple[list[str], Path]) -> tuple[float, float]:
-        """CPU-seconds and peak megabytes of a command."""
-        return measured(*command, self.variables)
+        """CPU-seconds and peak megabytes of a command.
+
+        Raises:
+            SystemExit: It failed; the message is the end of dbt's log.
+        """
+        try:
+            return measured(*command, self.variables)
+        except subprocess.CalledProcessError as error:
+            log = self.folder / "dbt.log"
+            said = log.read_text(encoding="utf-8")[-3000:] if log.exists() else ""
+            raise SystemExit(f"{' '.join(command[0])} failed with {error.returncode}\n{said}") from None
 
     def build(self) -> tuple[float, float]:
         """Seeds and models, from nothing."""
