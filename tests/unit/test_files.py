@@ -2,10 +2,7 @@
 
 import csv
 import io
-import os
 import re
-from collections.abc import Mapping
-from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -16,54 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.contracts import BY_NAME, CONTRACTS, Kind
-from sources.delivery import Delivery, KnownFile, Request, SourceError
-from sources.files import FilesSource, has_files, open_files
+from sources.delivery import Delivery, KnownFile, SourceError
+from sources.files import has_files
 from sources.month_files import PROVENANCE
 from sources.quarantine import quarantine_file
+from tests.unit.landing import Landing, at
+from tests.unit.landing import rows as read_rows
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
-RECEIVED = date(2024, 6, 30)
 
 
-class Reader:
-    """Reads files into rows, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.landing = folder / "landing"
-        self.quarantine = folder / "quarantine"
-        self.landing.mkdir()
-        self._runs = 0
-
-    def write(self, name: str, content: str | bytes, age: int | None = None) -> Path:
-        path = self.landing / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        if age is not None:
-            os.utime(path, (age, age))
-        return path
-
-    def source(self, path: Path | None = None) -> FilesSource:
-        return open_files(path or self.landing, self.quarantine)
-
-    def deliver(
-        self, path: Path | None = None, known: Mapping[str, KnownFile] | None = None, timezone: str = "UTC"
-    ) -> list[Delivery]:
-        """Deliveries of all tables."""
-        source = self.source(path)
-        found = []
-        for contract in CONTRACTS:
-            self._runs += 1
-            target = self.folder / f"out{self._runs}"
-            target.mkdir()
-            found += source.deliver(contract, target, Request(RECEIVED, None, timezone, known or {}))
-        return found
-
-    def one(self, path: Path | None = None, **request: Any) -> Delivery:
-        (delivery,) = self.deliver(path, **request)
-        if delivery.parquet is not None:
-            assert delivery.rows == len(rows(delivery)) + delivery.quarantined
-        return delivery
+class Reader(Landing):
+    """A landing folder, what is refused in it, and what goes to quarantine."""
 
     def refusal(self, path: Path | None = None) -> str:
         with pytest.raises(SourceError) as caught:
@@ -76,15 +37,7 @@ class Reader:
 
 
 def rows(delivery: Delivery, columns: str = "* exclude (_batch, _file)") -> list[tuple[Any, ...]]:
-    assert delivery.parquet is not None
-    if not any(delivery.parquet.iterdir()):
-        return []
-    return duckdb.execute(f"select {columns} from '{delivery.parquet}/*.parquet' order by _line").fetchall()
-
-
-def at(*parts: int) -> datetime:
-    """A local time."""
-    return datetime(*parts)  # noqa: DTZ001
+    return read_rows(delivery, columns)
 
 
 @pytest.fixture

@@ -20,81 +20,22 @@ import duckdb
 import openpyxl
 import pytest
 
-from sources.contracts import BY_NAME, CONTRACTS, Contract
+from sources.contracts import BY_NAME, Contract
 from sources.delivery import Delivery, KnownFile, Outcome, Request, SourceError
-from sources.files import FilesSource, open_files
 from sources.quarantine import quarantine_file
 from sources.store import RawFolder, RawState
+from tests.unit.landing import RECEIVED, SOLD, Landing, at, rows
 
 ROOT = Path(__file__).parents[2]
-RECEIVED = date(2024, 6, 30)
 SALES = BY_NAME["shop.sales"]
-SOLD = "customer_id, sold_at, amount"
 NOT_A_NUMBER = "is not a number, or has more than 14 digits before the point"
 YEAR_FIRST = "is not a date written year first"
 CUT_SHORT = "was cut short by a spreadsheet; export the column as text"
 OPEN_QUOTE = "a quoted field does not close, or goes on after its closing quote"
 
 
-def at(*parts: int) -> datetime:
-    """A local time."""
-    return datetime(*parts)  # noqa: DTZ001
-
-
-def rows(delivery: Delivery, columns: str = SOLD) -> list[tuple[Any, ...]]:
-    """The good rows, in the file's order."""
-    assert delivery.parquet is not None
-    if not any(delivery.parquet.iterdir()):
-        return []
-    return duckdb.execute(f"select {columns} from '{delivery.parquet}/*.parquet' order by _line").fetchall()
-
-
-class Landing:
+class Refusals(Landing):
     """A folder of files, what is read from it, and what is refused."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.landing = folder / "landing"
-        self.quarantine = folder / "quarantine"
-        self.landing.mkdir()
-        self._runs = 0
-
-    def write(self, name: str, content: str | bytes, age: int | None = None) -> Path:
-        path = self.landing / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        if age is not None:
-            os.utime(path, (age, age))
-        return path
-
-    def source(self, path: Path | None = None) -> FilesSource:
-        return open_files(path or self.landing, self.quarantine)
-
-    def deliver(
-        self,
-        path: Path | None = None,
-        *,
-        timezone: str = "UTC",
-        received: date = RECEIVED,
-        known: Mapping[str, KnownFile] | None = None,
-    ) -> list[Delivery]:
-        """Deliveries of all tables."""
-        source = self.source(path)
-        request = Request(received_on=received, as_of=None, timezone=timezone, known=known or {})
-        found = []
-        for contract in CONTRACTS:
-            self._runs += 1
-            target = self.folder / f"out{self._runs}"
-            target.mkdir()
-            found += source.deliver(contract, target, request)
-        for delivery in found:
-            if delivery.parquet is not None:
-                assert delivery.rows == len(rows(delivery, "_line")) + delivery.quarantined
-        return found
-
-    def one(self, path: Path | None = None, **request: Any) -> Delivery:
-        (delivery,) = self.deliver(path, **request)
-        return delivery
 
     def read(self, content: str | bytes, columns: str = SOLD, **request: Any) -> list[tuple[Any, ...]]:
         """Good rows of a file that has no bad ones."""
@@ -116,7 +57,7 @@ class Landing:
         return str(caught.value).split("\n  Save it as")[0]
 
 
-class Home(Landing):
+class Home(Refusals):
     """A landing folder and the raw folder that its files are merged into."""
 
     def __init__(self, folder: Path) -> None:
@@ -145,8 +86,8 @@ class Home(Landing):
 
 
 @pytest.fixture
-def landing(tmp_path: Path) -> Landing:
-    return Landing(tmp_path)
+def landing(tmp_path: Path) -> Refusals:
+    return Refusals(tmp_path)
 
 
 @pytest.fixture
@@ -216,12 +157,12 @@ TWO = sales("1,2024-01-05,5", "2,2024-01-06,7.5")
         pytest.param(TWO.replace("2,2024", "\ufeffcustomer_id,date,amount\n2,2024"), id="header again, with a mark"),
     ],
 )
-def test_two_rows_come_through_every_layout(landing: Landing, content: str | bytes):
+def test_two_rows_come_through_every_layout(landing: Refusals, content: str | bytes):
     assert landing.read(content) == [ANN, BOB]
 
 
 @pytest.mark.parametrize("name", ["X.CSV", "x.tsv", "x.txt", "x.csv.gz", "x.zip", "x.zip/y.CSV.gz"])
-def test_endings_of_names(landing: Landing, name: str):
+def test_endings_of_names(landing: Refusals, name: str):
     content = TWO.encode()
     if name.lower().endswith(".gz"):
         content = gzip.compress(content)
@@ -267,7 +208,7 @@ def packed(files: Mapping[str, str | bytes]) -> bytes:
         pytest.param(f'1,"{"x, " * 50_000}"\n2,y\n', [("x, " * 50_000).strip(), "y"], id="a very long quoted text"),
     ],
 )
-def test_texts_come_through_unchanged(landing: Landing, content: str | bytes, names: list[str | None]):
+def test_texts_come_through_unchanged(landing: Refusals, content: str | bytes, names: list[str | None]):
     content = content if isinstance(content, bytes) else content.encode()
     assert landing.read(b"customer_id,name\n" + content, "name") == [(name,) for name in names]
 
@@ -275,7 +216,7 @@ def test_texts_come_through_unchanged(landing: Landing, content: str | bytes, na
 @pytest.mark.parametrize(
     "name", ["Übersicht größe.csv", "売上.csv", "مبيعات.csv", "a'b\"c.csv", "%s {x} $1;.csv", "-.csv"]
 )
-def test_names_of_files(landing: Landing, name: str):
+def test_names_of_files(landing: Refusals, name: str):
     delivery = landing.one(landing.write(name, sales("1,2024-01-05,5", "1,soon,5")))
     assert (delivery.name, delivery.rows, rows(delivery)) == (name, 2, [ANN])
     assert delivery.examples == (f"{name}, line 3, date (sold_at): 'soon' {YEAR_FIRST}",)
@@ -305,23 +246,23 @@ def test_names_of_files(landing: Landing, name: str):
         ("Ñandú 7", "Ñandú 7"),
     ],
 )
-def test_ids_stay_as_they_are_meant(landing: Landing, written: str, kept: str | None):
+def test_ids_stay_as_they_are_meant(landing: Refusals, written: str, kept: str | None):
     quoted = f'"{written}"' if "," in written else written
     assert landing.read(sales(f"{quoted},2024-01-05,5"), "customer_id") == [(kept,)]
 
 
-def test_one_row_one_customer_one_day(landing: Landing):
+def test_one_row_one_customer_one_day(landing: Refusals):
     assert landing.read(sales("1,2024-01-05,5")) == [ANN]
     assert landing.read(sales("1,2024-01-05,5", "1,2024-01-05,5")) == [ANN, ANN]
 
 
-def test_a_header_alone_is_a_file_of_no_rows(landing: Landing):
+def test_a_header_alone_is_a_file_of_no_rows(landing: Refusals):
     for content in ("customer_id,date,amount", "customer_id,date,amount\r\n\r\n", '"customer_id","date","amount"\n'):
         delivery = landing.one(landing.write("x.csv", content))
         assert (delivery.table, delivery.rows, delivery.quarantined, rows(delivery)) == ("shop.sales", 0, 0, [])
 
 
-def test_many_columns(landing: Landing):
+def test_many_columns(landing: Refusals):
     """Ten thousand columns, the ones that count in the middle; and then too few for one row."""
     others = [f"c{i}" for i in range(5_000)]
     header = ",".join([*others, "customer_id", "date", "amount", *(f"d{i}" for i in range(4_997))])
@@ -351,7 +292,7 @@ def test_many_columns(landing: Landing):
         (["1970-01-01"], [at(1970, 1, 1)]),
     ],
 )
-def test_dates(landing: Landing, written: list[str], expected: list[datetime] | None):
+def test_dates(landing: Refusals, written: list[str], expected: list[datetime] | None):
     content = "customer_id;date;amount\n" + "".join(f"1;{day};5\n" for day in written)
     delivery = landing.one(landing.write("x.csv", content))
     if expected is None:
@@ -383,13 +324,13 @@ def test_dates(landing: Landing, written: list[str], expected: list[datetime] | 
         ("-", "is missing"),
     ],
 )
-def test_bad_dates_are_quarantined(landing: Landing, written: str, reason: str):
+def test_bad_dates_are_quarantined(landing: Refusals, written: str, reason: str):
     delivery = landing.one(landing.write("x.csv", sales("1,2024-01-05,5", f"1,{written},6", "2,2024-01-06,7.5")))
     assert rows(delivery) == [ANN, BOB]
     assert landing.bad(delivery) == [(3, "date (sold_at)", written or None, reason)]
 
 
-def test_dates_of_people_and_products_may_be_any(landing: Landing):
+def test_dates_of_people_and_products_may_be_any(landing: Refusals):
     content = "customer_id,name,signup_date\n1,A,1900-01-01\n2,B,9999-12-31\n3,C,2024-01-05\n"
     assert landing.read(content, "signed_up_at") == [(at(1900, 1, 1),), (at(9999, 12, 31),), (at(2024, 1, 5),)]
 
@@ -458,7 +399,7 @@ _NUMBERED = "If so, say in sources.yml:\n" + _lines('{from: date, format: "%s"}'
     ids=["Excel", "unix", "unix_ms", "either order", "short years, named", "short years"],
 )
 def test_dates_that_may_be_read_in_two_ways(
-    landing: Landing, written: list[str], message: str, form: str, expected: list[datetime]
+    landing: Refusals, written: list[str], message: str, form: str, expected: list[datetime]
 ):
     landing.write("x.csv", sales(*(f"1,{day},5" for day in written)))
     assert landing.refusal() == _DATED + message
@@ -474,7 +415,7 @@ def test_dates_that_may_be_read_in_two_ways(
         (["5 Jan 2024", "2024-01-05"], "2024-01-05", "5 Jan 2024", ["%Y-%m-%d", "%d %b %Y"]),
     ],
 )
-def test_dates_of_two_orders(landing: Landing, written: list[str], first: str, second: str, orders: list[str]):
+def test_dates_of_two_orders(landing: Refusals, written: list[str], first: str, second: str, orders: list[str]):
     settled = "\n    or, if the other order is meant:\n".join(
         _lines(f'{{from: date, format: "{order}"}}') for order in orders
     )
@@ -485,7 +426,7 @@ def test_dates_of_two_orders(landing: Landing, written: list[str], first: str, s
     )
 
 
-def test_the_last_row_of_many_may_decide_the_order(landing: Landing):
+def test_the_last_row_of_many_may_decide_the_order(landing: Refusals):
     path = landing.write("x.csv", sales(*["1,03/04/2024,5"] * 20_500, "1,04/13/2024,5"))
     delivery = landing.one(path)
     found = duckdb.execute(f"select sold_at, count(*) from '{delivery.parquet}/*.parquet' group by 1 order by 1")
@@ -496,7 +437,7 @@ def test_the_last_row_of_many_may_decide_the_order(landing: Landing):
     )
 
 
-def test_the_hour_that_occurs_twice(landing: Landing):
+def test_the_hour_that_occurs_twice(landing: Refusals):
     """Offsets tell the two apart; both are half past two on the clock. Without an offset the clock's time is kept."""
     written = ("2023-10-29T02:30:00+02:00", "2023-10-29T02:30:00+01:00", "2023-10-29T00:30:00Z", "2023-10-29T01:30:00Z")
     berlin = landing.read(sales(*(f"1,{moment},5" for moment in written)), "sold_at", timezone="Europe/Berlin")
@@ -507,7 +448,7 @@ def test_the_hour_that_occurs_twice(landing: Landing):
     assert bare == [(at(2023, 10, 29, 2, 30),), (at(2024, 3, 31, 2, 30),)]
 
 
-def test_times_of_another_zone(landing: Landing):
+def test_times_of_another_zone(landing: Refusals):
     landing.write("x.csv", sales("1,2024-01-05 20:00,5", "1,2024-06-05,5", "1,2024-06-05 20:00:00-07:00,5"))
     landing.write("sources.yml", entry(timezone="America/New_York"))
     delivery = landing.one(timezone="Europe/Berlin")
@@ -549,7 +490,7 @@ def test_times_of_another_zone(landing: Landing):
         pytest.param(["5", "5%"], ["5", None], id="a share"),
     ],
 )
-def test_amounts(landing: Landing, written: list[str], expected: list[str | None]):
+def test_amounts(landing: Refusals, written: list[str], expected: list[str | None]):
     delivery = landing.one(landing.write("x.csv", money(*written)))
     assert rows(delivery, "amount") == amounts_of(*(value for value in expected if value is not None))
     assert landing.bad(delivery) == [
@@ -560,13 +501,13 @@ def test_amounts(landing: Landing, written: list[str], expected: list[str | None
 
 
 @pytest.mark.parametrize("nothing", ["", "-", "NULL", "nan", " - ", "N/A"])
-def test_missing_amounts_are_quarantined(landing: Landing, nothing: str):
+def test_missing_amounts_are_quarantined(landing: Refusals, nothing: str):
     delivery = landing.one(landing.write("x.csv", money("5", nothing)))
     assert (len(rows(delivery)), delivery.quarantined) == (1, 1)
     assert [row[:2] + row[3:] for row in landing.bad(delivery)] == [(3, "amount", "is missing")]
 
 
-def test_cancellations_and_guests_are_sales(landing: Landing):
+def test_cancellations_and_guests_are_sales(landing: Refusals):
     content = (
         "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
         "536365,85123A,HOLDER,6,12/13/2010 8:26,2.55,17850.0,United Kingdom\n"
@@ -592,7 +533,7 @@ _TWO_CURRENCIES = """\
 
 
 @pytest.mark.parametrize("late", [0, 20_500])
-def test_two_currency_marks_are_refused(landing: Landing, late: int):
+def test_two_currency_marks_are_refused(landing: Refusals, late: int):
     path = landing.write("x.csv", money("€5", *["€6"] * late, "$6"))
     assert landing.refusal(path) == _TWO_CURRENCIES.format(
         what="x.csv: column 'amount' (shop.sales.amount) has amounts in more than one currency: '$6' beside '€5'. "
@@ -606,7 +547,7 @@ _CURRENCIES = "customer_id,date,amount,Currency\n1,2024-01-05,5,EUR\n2,2024-01-0
 _TOLD = "x.csv: EUR in line 2, USD in line 4: amounts in more than one currency cannot be added up."
 
 
-def test_a_column_of_two_currencies_is_refused_and_settled_by_the_lines_shown(landing: Landing):
+def test_a_column_of_two_currencies_is_refused_and_settled_by_the_lines_shown(landing: Refusals):
     landing.write("x.csv", _CURRENCIES.format("EUR", "USD"))
     message = landing.refusal()
     assert message == _TWO_CURRENCIES.format(what=_TOLD, how="which rows count", where="Currency: [EUR]")
@@ -615,7 +556,7 @@ def test_a_column_of_two_currencies_is_refused_and_settled_by_the_lines_shown(la
     assert (rows(kept), kept.left_out, kept.currency) == ([ANN, BOB], 1, "EUR")
 
 
-def test_the_lines_shown_keep_a_currency_however_it_is_written(landing: Landing):
+def test_the_lines_shown_keep_a_currency_however_it_is_written(landing: Refusals):
     landing.write("x.csv", _CURRENCIES.format("eur", "USD"))
     message = landing.refusal()
     landing.write("sources.yml", message.split("which rows count:\n")[1])
@@ -624,7 +565,7 @@ def test_the_lines_shown_keep_a_currency_however_it_is_written(landing: Landing)
     assert message.startswith(_TOLD)
 
 
-def test_one_currency_is_told(landing: Landing):
+def test_one_currency_is_told(landing: Refusals):
     path = landing.write("x.csv", _CURRENCIES.format("eur", "EUR"))
     assert landing.one(path).currency == "EUR"
     landing.write("sources.yml", "currency: USD")
@@ -667,7 +608,7 @@ def fifty(*odd: str) -> str:
         (["</html>"], [(2, None, None, "1 fields where the header has 2")]),
     ],
 )  # fmt: skip
-def test_odd_rows_are_quarantined_and_the_others_kept(landing: Landing, odd: list[str], bad: list[tuple[Any, ...]]):
+def test_odd_rows_are_quarantined_and_the_others_kept(landing: Refusals, odd: list[str], bad: list[tuple[Any, ...]]):
     delivery = landing.one(landing.write("x.csv", fifty(*odd)))
     assert (delivery.rows, delivery.quarantined, delivery.set_aside) == (50 + len(odd), len(odd), None)
     assert landing.bad(delivery) == bad
@@ -683,7 +624,7 @@ def test_odd_rows_are_quarantined_and_the_others_kept(landing: Landing, odd: lis
         ("2 rows", (4, None, None, "1 fields where the header has 3")),
     ],
 )
-def test_a_line_of_totals_is_no_sale(landing: Landing, total: str, bad: tuple[Any, ...]):
+def test_a_line_of_totals_is_no_sale(landing: Refusals, total: str, bad: tuple[Any, ...]):
     delivery = landing.one(landing.write("x.csv", f"{TWO}{total}\n"))
     assert rows(delivery) == [ANN, BOB]
     assert landing.bad(delivery) == [bad]
@@ -693,7 +634,7 @@ def test_a_line_of_totals_is_no_sale(landing: Landing, total: str, bad: tuple[An
     ("bad", "rows_in", "set_aside"),
     [(4, 10, False), (5, 100, False), (6, 100, True), (1, 100, False), (5, 10, True), (1, 1, False), (5, 5, True)],
 )
-def test_too_many_bad_rows_set_the_file_aside(landing: Landing, bad: int, rows_in: int, set_aside: bool):
+def test_too_many_bad_rows_set_the_file_aside(landing: Refusals, bad: int, rows_in: int, set_aside: bool):
     lines = ["1,2024-01-05,5"] * (rows_in - bad) + ["1,2024-01-05,five"] * bad
     delivery = landing.one(landing.write("x.csv", sales(*lines)))
     example = f"x.csv, line {rows_in - bad + 2}, amount: 'five' {NOT_A_NUMBER}"
@@ -710,7 +651,7 @@ def test_too_many_bad_rows_set_the_file_aside(landing: Landing, bad: int, rows_i
 
 
 @pytest.mark.parametrize("rows_in", [3, 40])
-def test_text_in_two_bytes_that_is_cut_off(landing: Landing, rows_in: int):
+def test_text_in_two_bytes_that_is_cut_off(landing: Refusals, rows_in: int):
     content = sales(*["1,2024-01-05,5"] * rows_in).encode("utf-16")
     message = landing.refusal(landing.write("x.csv", content[:-1]))
     assert message.startswith("x.csv: ")
@@ -720,7 +661,7 @@ def test_text_in_two_bytes_that_is_cut_off(landing: Landing, rows_in: int):
 
 
 @pytest.mark.parametrize("cut", [b"3,Zo\xe9\n", b"3,Zo\xc3"], ids=["one line in Latin-1", "cut off within a letter"])
-def test_one_broken_letter_does_not_spoil_the_others(landing: Landing, cut: bytes):
+def test_one_broken_letter_does_not_spoil_the_others(landing: Refusals, cut: bytes):
     """Either the file is refused with the line, or the names that are whole stay whole."""
     path = landing.write("x.csv", "customer_id,name\n1,Zoë\n2,Jörg\n".encode() + cut)
     try:
@@ -794,11 +735,11 @@ _NO_FIT = "{}: its header fits no table: nearest is {}.\n  found: {}\n  Say in s
         ),
     ],
 )  # fmt: skip
-def test_refused_files(landing: Landing, content: str | bytes, message: str):
+def test_refused_files(landing: Refusals, content: str | bytes, message: str):
     assert landing.refusal(landing.write("x.csv", content)).startswith(message)
 
 
-def test_all_files_that_cannot_be_told_are_named_at_once(landing: Landing):
+def test_all_files_that_cannot_be_told_are_named_at_once(landing: Refusals):
     landing.write("a.csv", "")
     landing.write("b.csv", "foo\n1\n")
     landing.write("good.csv", TWO)
@@ -808,7 +749,7 @@ def test_all_files_that_cannot_be_told_are_named_at_once(landing: Landing):
     assert "good.csv" not in message
 
 
-def test_a_customer_in_tickets_that_sales_do_not_know_is_kept(landing: Landing):
+def test_a_customer_in_tickets_that_sales_do_not_know_is_kept(landing: Refusals):
     landing.write("sales.csv", TWO)
     landing.write("tickets.csv", "ticket_id,customer_id,created_at\n1,nobody,2024-01-05\n")
     bought, asked = landing.deliver()
@@ -819,14 +760,14 @@ def test_a_customer_in_tickets_that_sales_do_not_know_is_kept(landing: Landing):
 # Files that are no files
 
 
-def test_a_path_with_nothing_at_it(landing: Landing):
+def test_a_path_with_nothing_at_it(landing: Refusals):
     missing = landing.landing / "none.csv"
     with pytest.raises(SourceError) as caught:
         landing.source(missing)
     assert str(caught.value) == f"{missing}: there is no such file or folder."
 
 
-def test_links_that_lead_nowhere(landing: Landing):
+def test_links_that_lead_nowhere(landing: Refusals):
     (landing.landing / "gone.csv").symlink_to("/nowhere/x.csv")
     (landing.landing / "self.csv").symlink_to("self.csv")
     remedy = "Restore it or its permissions, or take it out of the folder."
@@ -836,7 +777,7 @@ def test_links_that_lead_nowhere(landing: Landing):
     )
 
 
-def test_links_out_of_the_folder_are_followed(landing: Landing):
+def test_links_out_of_the_folder_are_followed(landing: Refusals):
     outside = landing.folder / "outside"
     outside.mkdir()
     (outside / "x.csv").write_text(TWO)
@@ -845,21 +786,21 @@ def test_links_out_of_the_folder_are_followed(landing: Landing):
     assert [(d.name, rows(d)) for d in landing.deliver()] == [("link.csv", [ANN, BOB]), ("more/x.csv", [ANN, BOB])]
 
 
-def test_a_loop_of_links_ends(landing: Landing):
+def test_a_loop_of_links_ends(landing: Refusals):
     landing.write("a/x.csv", TWO)
     (landing.landing / "a" / "up").symlink_to(landing.landing)
     (landing.landing / "again").symlink_to(landing.landing / "a")
     assert [delivery.name for delivery in landing.deliver()] == ["a/x.csv"]
 
 
-def test_a_folder_named_like_a_file_is_a_folder(landing: Landing):
+def test_a_folder_named_like_a_file_is_a_folder(landing: Refusals):
     landing.write("sales.csv/part-0.csv", TWO)
     (landing.landing / "empty.parquet").mkdir()
     assert [(d.name, rows(d)) for d in landing.deliver()] == [("sales.csv/part-0.csv", [ANN, BOB])]
     assert [delivery.name for delivery in landing.deliver(landing.landing / "sales.csv")] == ["part-0.csv"]
 
 
-def test_a_file_that_grows_while_it_is_read(landing: Landing, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_grows_while_it_is_read(landing: Refusals, monkeypatch: pytest.MonkeyPatch):
     from sources import files
 
     path = landing.write("x.csv", TWO)
@@ -918,13 +859,13 @@ def _locked() -> bytes:
     ],
     ids=itertools.count(),
 )  # fmt: skip
-def test_damaged_files(landing: Landing, name: str, content: bytes, start: str, end: str):
+def test_damaged_files(landing: Refusals, name: str, content: bytes, start: str, end: str):
     message = landing.refusal(landing.write(name, content))
     assert message.startswith(start)
     assert message.endswith(end)
 
 
-def test_nothing_of_an_archive_leaves_its_folder(landing: Landing):
+def test_nothing_of_an_archive_leaves_its_folder(landing: Refusals):
     name = "/a/evil.csv"
     notes = {"__MACOSX/._a.csv": b"\0", "d/": b"", "README.md": "x", "d/.DS_Store": b"\0"}
     delivery = landing.one(landing.write("x.zip", packed({name: TWO, **notes})))
@@ -932,7 +873,7 @@ def test_nothing_of_an_archive_leaves_its_folder(landing: Landing):
     assert not list(landing.folder.rglob("evil.csv"))
 
 
-def test_an_archive_of_several_files(landing: Landing):
+def test_an_archive_of_several_files(landing: Refusals):
     later = gzip.compress(sales("3,2024-01-07,9").encode())
     files = {"2024/sales.csv": TWO, "more.csv.gz": later, "who.csv": "customer_id,name\n1,Ann\n"}
     found = {delivery.name: delivery for delivery in landing.deliver(landing.write("x.zip", packed(files)))}
@@ -956,7 +897,7 @@ def workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[Any]]]) -> Path:
     return path
 
 
-def test_a_workbook_with_notes(landing: Landing):
+def test_a_workbook_with_notes(landing: Refusals):
     header = ["Customer ID", "Order Date", "Amount", "Quantity"]
     path = workbook(
         landing.landing / "shop.xlsx",
@@ -983,14 +924,14 @@ def test_a_workbook_with_notes(landing: Landing):
     )
 
 
-def test_a_workbook_of_notes_only(landing: Landing):
+def test_a_workbook_of_notes_only(landing: Refusals):
     path = workbook(landing.landing / "x.xlsx", {"Notes": [["Made by Ann"]], "More": [["Nothing"]]})
     assert landing.refusal(path).startswith("x.xlsx/Notes: its header fits no table")
     workbook(path, {"A": [], "B": []})
     assert landing.refusal(path) == "x.xlsx: all its sheets are empty. Remove it, or fill it."
 
 
-def test_text_and_line_breaks_in_a_workbook(landing: Landing):
+def test_text_and_line_breaks_in_a_workbook(landing: Refusals):
     lines = [["customer\nid", "name", "opt in"], [1, 'a\nb, "c"', True], [2, "=x", False], ["'3", "<b>", None]]
     path = workbook(landing.landing / "x.xlsx", {"S": lines})
     # A formula that no spreadsheet program has computed has no value.
@@ -1001,7 +942,7 @@ def test_text_and_line_breaks_in_a_workbook(landing: Landing):
     ]
 
 
-def test_json_lines(landing: Landing):
+def test_json_lines(landing: Refusals):
     lines = [
         '{"customer_id": 17850.0, "date": "2024-01-05", "amount": 5, "tags": ["a", {"b": 1}]}',
         "",
@@ -1027,7 +968,7 @@ def test_json_lines(landing: Landing):
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.json.gz", "x.zip"])
-def test_json_arrays(landing: Landing, name: str):
+def test_json_arrays(landing: Refusals, name: str):
     content = json.dumps(
         [{"customer_id": "1", "date": "2024-01-05", "amount": "5,00"}, {"customer_id": "2", "date": "2024-01-06"}],
         indent=2,
@@ -1041,7 +982,7 @@ def test_json_arrays(landing: Landing, name: str):
     assert landing.bad(delivery) == [(2, "amount", None, "is missing")]
 
 
-def test_json_keys_of_any_kind(landing: Landing):
+def test_json_keys_of_any_kind(landing: Refusals):
     content = '{"Customer/ID~": "1", "order date": "2024-01-05", "a\\"b": 1, "Amount €": 5}\n'
     landing.write("x.jsonl", content)
     columns = '{customer_id: "Customer/ID~", sold_at: order date, amount: "Amount €"}'
@@ -1049,7 +990,7 @@ def test_json_keys_of_any_kind(landing: Landing):
     assert rows(landing.one()) == [ANN]
 
 
-def test_parquet_with_its_own_types(landing: Landing):
+def test_parquet_with_its_own_types(landing: Refusals):
     path = landing.landing / "x.parquet"
     duckdb.execute(
         f"""copy (select * from (values
@@ -1070,7 +1011,7 @@ def test_parquet_with_its_own_types(landing: Landing):
     ]
 
 
-def test_parquet_of_texts_times_and_odd_numbers(landing: Landing):
+def test_parquet_of_texts_times_and_odd_numbers(landing: Refusals):
     path = landing.landing / "x.parquet"
     duckdb.execute(
         f"""copy (select '00' || i as customer_id, '13/02/2024' as date, timestamp_ns '2024-01-05 10:00:00.5' as
@@ -1112,7 +1053,7 @@ _LARGE = """
 """
 
 
-def test_a_file_larger_than_memory_streams(landing: Landing):
+def test_a_file_larger_than_memory_streams(landing: Refusals):
     """A file of 180 MB under a cap of 40 MB takes less beyond a small file's needs than it is long."""
     note = "x" * 6_000
     landing.write("small.csv", f"customer_id,date,amount,note\n1,2024-01-05,5,{note}\n")
@@ -1237,7 +1178,7 @@ def _first(status: str, subtotal: str, total: str, source: str = "web") -> dict[
     return {"Financial_Status": status, "Subtotal": subtotal, "Total": total, "Currency": "EUR", "Source": source}
 
 
-def test_shopify_orders(landing: Landing):
+def test_shopify_orders(landing: Refusals):
     zoe, omar = "zoe.lindqvist@example.com", "omar.haddad@example.com"
     content = export(
         SHOPIFY_ORDERS,
@@ -1268,7 +1209,7 @@ def test_shopify_orders(landing: Landing):
     ]
 
 
-def test_shopify_customers(landing: Landing):
+def test_shopify_customers(landing: Refusals):
     header = (
         "Customer ID,First Name,Last Name,Email,Accepts Email Marketing,Default Address Company,"
         "Default Address Address1,Default Address Address2,Default Address City,Default Address Province Code,"
@@ -1304,7 +1245,7 @@ def test_shopify_customers(landing: Landing):
     ]
 
 
-def test_shopify_customers_as_they_were(landing: Landing):
+def test_shopify_customers_as_they_were(landing: Refusals):
     content = (
         "First Name,Last Name,Email,Company,Address1,Address2,City,Province,Province Code,Country,Country Code,Zip,"
         "Phone,Accepts Marketing,Total Spent,Total Orders,Tags,Note,Tax Exempt\n"
@@ -1327,7 +1268,7 @@ MUGS = [
 ]
 
 
-def test_shopify_products(landing: Landing):
+def test_shopify_products(landing: Refusals):
     header = (
         "Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,"
         "Variant Price,Variant Compare At Price,Image Src,Image Position,Cost per item,Price / International,Status"
@@ -1351,7 +1292,7 @@ def test_shopify_products(landing: Landing):
     ]
 
 
-def test_shopify_products_by_their_new_names(landing: Landing):
+def test_shopify_products_by_their_new_names(landing: Refusals):
     header = (
         "Title,URL handle,Description,Vendor,Product category,Type,Tags,Published on online store,Status,SKU,Barcode,"
         "Option1 name,Option1 value,Price,Compare-at price,Cost per item,Charge tax,Product image URL,Image position"
@@ -1369,7 +1310,7 @@ def test_shopify_products_by_their_new_names(landing: Landing):
     assert rows(delivery, PRODUCT) == MUGS
 
 
-def test_woocommerce_products(landing: Landing):
+def test_woocommerce_products(landing: Refusals):
     header = (
         'ID,Type,SKU,"GTIN, UPC, EAN, or ISBN",Name,Published,"Is featured?","Visibility in catalog",Description,'
         '"In stock?",Stock,"Sale price","Regular price",Categories,Tags,Parent,Position,"Attribute 1 name"'
@@ -1392,7 +1333,7 @@ def test_woocommerce_products(landing: Landing):
     ]
 
 
-def test_woocommerce_customers(landing: Landing):
+def test_woocommerce_customers(landing: Refusals):
     content = (
         "\ufeffName,Username,Last Active,Sign Up,Email,Orders,Total Spend,AOV,Country / Region,City,Region,"
         "Postal Code\n"
@@ -1409,7 +1350,7 @@ def test_woocommerce_customers(landing: Landing):
     ]
 
 
-def test_woocommerce_orders(landing: Landing):
+def test_woocommerce_orders(landing: Refusals):
     """What was refunded and what coupons took off is off the item cost and the quantity already."""
     header = (
         "Order Number,Order Status,Order Date,Customer Note,First Name (Billing),Email (Billing),Payment Method Title,"
@@ -1436,7 +1377,7 @@ def test_woocommerce_orders(landing: Landing):
     ]
 
 
-def test_a_list_of_orders_without_buyers_is_refused(landing: Landing):
+def test_a_list_of_orders_without_buyers_is_refused(landing: Refusals):
     content = (
         "\ufeffDate,Order #,N. Revenue (formatted),Status,Customer,Customer type,Product(s),Items sold,Coupon(s),"
         "Net Sales,Attribution\n"
@@ -1470,7 +1411,7 @@ _PAID = (
 
 
 @pytest.mark.parametrize(("timezone", "hours"), [("UTC", 0), ("Europe/Berlin", 2)])
-def test_stripe_payments(landing: Landing, timezone: str, hours: int):
+def test_stripe_payments(landing: Refusals, timezone: str, hours: int):
     path = landing.write("unified_payments.csv", _payments("Created date (UTC)", STRIPE, *_PAID))
     delivery = landing.one(path, timezone=timezone)
     assert (delivery.rows, delivery.quarantined, delivery.left_out, delivery.currency) == (3, 0, 2, "EUR")
@@ -1481,7 +1422,7 @@ def test_stripe_payments(landing: Landing, timezone: str, hours: int):
     ]
 
 
-def test_stripe_payments_of_two_currencies_are_settled_by_the_lines_shown(landing: Landing):
+def test_stripe_payments_of_two_currencies_are_settled_by_the_lines_shown(landing: Refusals):
     dollars = "ch_05,2024-05-05 18:20:00,15.00,0.00,usd,Paid,bo.larsen@example.com"
     landing.write("x.csv", _payments("Created date (UTC)", STRIPE, *_PAID[:4], dollars, _PAID[4]))
     message = landing.refusal()
@@ -1495,7 +1436,7 @@ def test_stripe_payments_of_two_currencies_are_settled_by_the_lines_shown(landin
     assert rows(delivery, "sale_id, amount") == [("ch_01", Decimal(29)), ("ch_02", Decimal(90)), ("py_06", Decimal(90))]
 
 
-def test_stripe_payments_as_they_were(landing: Landing):
+def test_stripe_payments_as_they_were(landing: Refusals):
     header = (
         "id,Description,Seller Message,Created (UTC),Amount,Amount Refunded,Currency,Converted Amount,"
         "Converted Amount Refunded,Fee,Taxes On Fee,Converted Currency,Status,Statement Descriptor,Customer ID,"
@@ -1513,7 +1454,7 @@ def test_stripe_payments_as_they_were(landing: Landing):
     assert rows(delivery, SOLD) == [("aiko.tanaka@example.com", at(2023, 8, 28, 20, 18), Decimal(180))]
 
 
-def test_zendesk_tickets(landing: Landing):
+def test_zendesk_tickets(landing: Refusals):
     """A hyphen is what this export writes where there is nothing; a visitor of a chat has no address."""
     header = (
         "Summation column,Id,Requester,Requester id,Requester external id,Requester email,Requester domain,Submitter,"
