@@ -109,6 +109,7 @@ class Delivery:
         currency: What its amounts are in, where it says so.
         columns: How its columns were read, where it was read by this refresh.
         notes: What the user should know of it though it was read.
+        keys_rise: Every row's key is known to be larger than the one before, so that none repeats.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Delivery:
     currency: str | None = None
     columns: tuple[ColumnRead, ...] = ()
     notes: tuple[str, ...] = ()
+    keys_rise: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import duckdb
 
 from sources.contracts import Contract
 from sources.delivery import Delivery
-from sources.key_hashes import repeated_hashes
+from sources.key_hashes import NO_HASHES, repeated_hashes
 from sources.month_files import PROVENANCE, month_name
 from sources.sql import first_row, literal, quoted_name
 
@@ -74,6 +74,8 @@ class Merge:
         self._pieces = [
             piece for number, delivery in enumerate(deliveries) for piece in self._pieces_of(number, delivery)
         ]
+        merged = [delivery for delivery in deliveries if delivery.parquet is not None]
+        self._is_distinct = len(merged) == 1 and merged[0].keys_rise
 
     def _pieces_of(self, number: int, delivery: Delivery) -> Iterator[_Piece]:
         if delivery.parquet is None:
@@ -137,7 +139,10 @@ class Merge:
         )
         is_empty = self._one("select count(*) from (from existing limit 1)") == 0
         known = None if is_empty else f"select {key} from existing"
-        self._con.register("several", repeated_hashes(self._con, f"select {key} from incoming", known))
+        is_distinct = is_empty and self._is_distinct
+        self._con.register(
+            "several", NO_HASHES if is_distinct else repeated_hashes(self._con, f"select {key} from incoming", known)
+        )
         self._con.execute(
             f"""
             create temp table contested as

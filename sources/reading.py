@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from sources.delivery import ColumnRead, Delivery, Request, SourceError
 from sources.file_rows import CURRENCY_COLUMNS, FileRows, Plan, file_version
 from sources.inference import NUMBER_KINDS, Inferred, infer_styles
+from sources.key_hashes import KeyOrder
 from sources.mapping import DATE_KINDS
 from sources.month_files import MONTH, MonthFiles, month_number, name_rows, number_repeats
 from sources.quarantine import write_bad_rows
@@ -87,6 +88,7 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
         currency=currency,
         columns=_columns_read(plan, styles),
         notes=_notes(plan, rows, found),
+        keys_rise=found.keys_rise,
     )
 
 
@@ -216,6 +218,7 @@ class _Found:
         states: Values of a column that says what became of an order and that nothing uses.
         some_amounts_derived: Beside given amounts there are derived ones.
         some_named: Some rows came without a key and were named after their values.
+        keys_rise: As in the delivery.
     """
 
     rows: int
@@ -225,6 +228,7 @@ class _Found:
     states: frozenset[str]
     some_amounts_derived: bool
     some_named: bool
+    keys_rise: bool
 
 
 def _write_good_rows(
@@ -270,7 +274,8 @@ def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tup
     currencies: dict[str, int] = {}
     states: set[str] = set()
     stops = pa.array(stop_at, pa.int64())
-    months = MonthFiles(target, rows.plan.contract)
+    contract = rows.plan.contract
+    months, order = MonthFiles(target, contract), KeyOrder()
     try:
         for batch in rows.con.sql(query).to_arrow_reader(_BATCH_ROWS):
             seen += batch.num_rows
@@ -293,12 +298,15 @@ def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tup
                     currencies[currency] = table.column("_line")[at].as_py()
             if rows.status is not None and len(states) < _MOST_STATES:
                 states |= {state for state in pc.unique(table.column("_status")).to_pylist() if state is not None}
+            order.add(table.column(contract.key))
             months.write(table)
     finally:
         months.close()
     lines = (pa.concat_tables(bad) if bad else _NO_LINES).rename_columns(["line", "problem"])
-    found = _Found(good + lines.num_rows, left_out, lines, currencies, frozenset(states), is_mixed, some_named)
-    return seen, found
+    rows_found = good + lines.num_rows
+    return seen, _Found(
+        rows_found, left_out, lines, currencies, frozenset(states), is_mixed, some_named, order.is_rising
+    )
 
 
 _NO_LINES = pa.table({"line": pa.array([], pa.int64()), "problem": pa.array([], pa.int64())})
