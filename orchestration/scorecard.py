@@ -56,7 +56,7 @@ def scorecard(found: Frames, truth: Frames, as_of: date) -> pd.DataFrame:
         *_pairs(found, truth),
         *_campaigns(found, truth),
         *_leavers(found, truth, as_of),
-        *_reasons(found, truth, as_of),
+        *graded_reasons(found, truth, as_of),
         *_uplift(found, truth),
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -177,7 +177,7 @@ def _has_left(frame: pd.DataFrame, left_on: pd.Series, as_of: date) -> NDArray[n
     return np.asarray((day <= pd.Timestamp(as_of)).to_numpy(dtype=bool))
 
 
-def _reasons(found: Frames, truth: Frames, as_of: date) -> Rows:
+def graded_reasons(found: Frames, truth: Frames, as_of: date) -> Rows:
     """`churn_reasons`: customer_id, names_tickets, had_tickets, last_order_on.
 
     Planted causes are customers with a bad experience of which they told in a ticket; the others had none.
