@@ -86,6 +86,11 @@ class Warehouse(DuckDBResource):
         with self.connect() as connection:
             return connection.execute(query, list(parameters)).df()
 
+    def read_all(self, queries: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+        """The results of several queries by name, over one connection."""
+        with self.connect() as connection:
+            return {name: connection.execute(query).df() for name, query in queries.items()}
+
     def replace(self, table: str, columns: Sequence[tuple[str, str]], frame: pd.DataFrame, refresh: int) -> int:
         """Replace a whole table in one transaction, typed as declared, and note it in meta.builds.
 

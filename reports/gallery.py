@@ -11,56 +11,61 @@ from datetime import date
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.figures import AXIS, BLUE, GREY, LAYOUT, ORANGE, Chart
-from reports.page import page
+from reports.blocks import Block, Chart, Page, Section
+from reports.figures.style import AXIS, BLUE, GREY, ORANGE, blank
+from reports.page import render
 
 _SHADES = ("#16537e", BLUE, "#7fbfe8", GREY, "#c9a227", ORANGE, "#7a3b00", "#444b54")
 """For up to eight lines, from the coolest to the warmest."""
 
 
-def gallery_page(frames: Mapping[str, pd.DataFrame], business: str, as_of: date) -> str:
-    """The page as HTML.
+def gallery_page(frames: Mapping[str, pd.DataFrame], business: str, as_of: date) -> dict[str, str]:
+    """The page as text by file name.
 
     Args:
         frames: As `sources.synthetic.portrait.portrait` returns them.
         business: The business in a few words.
         as_of: Its last day.
     """
-    charts = {
-        "revenue": _revenue(frames["daily_revenue"], frames["spikes"]),
-        "again": _compared(
+    charts: list[Block] = [
+        _revenue(frames["daily_revenue"], frames["spikes"]),
+        _compared(
             frames["buying"],
             "bought_again",
             "customers who have bought again",
             "Customers observed for a year or more from their first order. CDNOW is a shop for music of 1997.",
         ),
-        "gaps": _compared(
+        _compared(
             frames["buying"],
             "gap_share",
             "gaps between two orders that are no longer",
             "Days between consecutive order days of a customer, of those that began a year or more before the end.",
         ),
-        "cohorts": _cohorts(frames["cohorts"]),
-        "lines": _basket_lines(frames["basket_lines"]),
-        "values": _basket_values(frames["basket_values"]),
-        "funnel": _funnel(frames["funnel"]),
-        "sentiment": _sentiment(frames["sentiment"]),
-        "topics": _topics(frames["tickets"]),
-        "response": _response(frames["response"]),
-        "pairs": _pairs(frames["product_pairs"]),
-        "trends": _trends(frames["product_trends"]),
-    }
-    return page(
-        "Customer Pulse: gallery",
-        heading="A simulated business",
-        day=f"{business[:1].upper()}{business[1:]}, to {as_of:%-d %B %Y}",
-        charts=charts,
-        source="Simulated, but for CDNOW: purchases published by Fader and Hardie, here the 1/10 sample.",
+        _cohorts(frames["cohorts"]),
+        _basket_lines(frames["basket_lines"]),
+        _basket_values(frames["basket_values"]),
+        _funnel(frames["funnel"]),
+        _sentiment(frames["sentiment"]),
+        _topics(frames["tickets"]),
+        _response(frames["response"]),
+        _pairs(frames["product_pairs"]),
+        _trends(frames["product_trends"]),
+    ]
+    return render(
+        Page(
+            name="gallery",
+            heading="A simulated business",
+            lead="What it sells, to whom, how they feel, and what was planted in it.",
+            sections=[Section("", charts)],
+            source="Simulated, but for CDNOW: purchases published by Fader and Hardie, here the 1/10 sample.",
+        ),
+        f"{business[:1].upper()}{business[1:]}, to {as_of:%-d %B %Y}",
+        in_site=False,
     )
 
 
 def _figure(x_title: str, y_title: str, **y_axis: object) -> go.Figure:
-    figure = go.Figure(layout=LAYOUT)
+    figure = blank()
     figure.update_xaxes(AXIS, title_text=x_title, showgrid=False)
     figure.update_yaxes(AXIS, title_text=y_title, rangemode="tozero", nticks=6, **y_axis)
     return figure

@@ -1,7 +1,7 @@
 """The folder of pages: written beside the published one, put in its place when its refresh is published.
 
-Pages share one copy of plotly.js, so that they open from disk without a network. What stands on them is made
-elsewhere.
+Pages share one style, one script and one copy of plotly.js, so that they open from disk without a network. What stands
+on them is made elsewhere.
 """
 
 from __future__ import annotations
@@ -10,42 +10,60 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from plotly.offline import get_plotlyjs
+import plotly
 
-PLOTLY_FILE = "plotly.min.js"
+from reports.page import PLOTLY_FILE, SITE, data_file
+
+_STATIC = Path(__file__).parent / "static"
+SHARED: Mapping[str, Path] = {
+    PLOTLY_FILE: Path(plotly.__file__).parent / "package_data" / "plotly.min.js",
+    **{file.name: file for file in sorted(_STATIC.iterdir())},
+}
+"""The files that all pages need beside them, by name."""
 
 
-def write_site(home: Path, refresh: int, pages: Mapping[str, str]) -> Path:
-    """Write the pages of one refresh, not yet published.
+def add_page(home: Path, refresh: int, files: Mapping[str, str]) -> Path:
+    """Write a page of one refresh, not yet published, beside the other pages of that refresh.
 
     Args:
         home: Folder that holds ``reports``.
         refresh: Number of the refresh.
-        pages: HTML by file name.
+        files: Text by file name: the page, and the data it loads.
 
     Returns:
         The folder that waits to be published.
     """
     _recover(home)
-    for forgotten in home.glob(".reports-*"):
-        shutil.rmtree(forgotten)
     folder = _waiting(home, refresh)
-    folder.mkdir(parents=True)
-    (folder / PLOTLY_FILE).write_text(get_plotlyjs(), encoding="utf-8")
-    for name, html in pages.items():
-        (folder / name).write_text(html, encoding="utf-8")
+    for forgotten in home.glob(".reports-*"):
+        if forgotten != folder:
+            shutil.rmtree(forgotten)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        _add_shared(folder)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
-def write_page(page: Path, html: str) -> None:
-    """Write a page that belongs to no refresh, with the copy of plotly.js that it needs beside it."""
+def write_page(page: Path, files: Mapping[str, str]) -> None:
+    """Write a page that belongs to no refresh, with what it needs beside it.
+
+    Args:
+        page: Where to.
+        files: As `reports.page.render` returns them; the page's own name gives way to that of the path.
+    """
     page.parent.mkdir(parents=True, exist_ok=True)
-    (page.parent / PLOTLY_FILE).write_text(get_plotlyjs(), encoding="utf-8")
-    page.write_text(html, encoding="utf-8")
+    _add_shared(page.parent)
+    for name, text in files.items():
+        target = page if name.endswith(".html") else page.parent / name
+        target.write_text(text, encoding="utf-8")
 
 
 def publish_site(home: Path, refresh: int) -> None:
     """Put the pages of a refresh in place of the published ones; without new pages, those stay.
+
+    A page that this refresh did not make anew stays as it is and says of which refresh it is.
 
     Args:
         home: Folder that holds ``reports``.
@@ -55,11 +73,21 @@ def publish_site(home: Path, refresh: int) -> None:
     waiting, published, old = _waiting(home, refresh), _published(home), _old(home)
     if not waiting.exists():
         return
+    for name, (file, _) in SITE.items():
+        if not (waiting / file).exists():
+            for kept in (published / file, published / data_file(name)):
+                if kept.exists():
+                    shutil.copyfile(kept, waiting / kept.name)
     shutil.rmtree(old, ignore_errors=True)
     if published.exists():
         published.rename(old)
     waiting.rename(published)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _add_shared(folder: Path) -> None:
+    for name, file in SHARED.items():
+        shutil.copyfile(file, folder / name)
 
 
 def _recover(home: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_gallery_shows_the_world_beside_real_purchases(tmp_path: Path) -> No
         query = f"select sum(amount)::double from '{tmp_path}/shop/sales/*.parquet'"
         ((revenue,),) = connection.execute(query).fetchall()
     assert frames["daily_revenue"]["revenue"].sum() == pytest.approx(revenue, rel=1e-12)
-    html = gallery_page(frames, "synthetic business (600 customers, seed 4)", as_of)
+    html = gallery_page(frames, "synthetic business (600 customers, seed 4)", as_of)["gallery.html"]
     assert f"{len(frames['spikes'])} spikes and lulls planted" in html
     assert "8 product pairs planted" in html
     assert html.count("<figure>") == 12
