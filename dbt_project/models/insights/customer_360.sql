@@ -68,6 +68,14 @@ with
         select * from {{ ref('customer_behaviour') }}
     ),
 
+    actions as (
+        select * from {{ ref('next_best_actions') }}
+    ),
+
+    offers as (
+        select * from {{ ref('offers') }}
+    ),
+
     last_year as (
         select
             customer_id,
@@ -133,7 +141,17 @@ with
             uplift.uplift_high,
             behaviour.behaviour_score,
             behaviour.activity_trend,
-            behaviour.risk_signals
+            behaviour.risk_signals,
+            actions.action as next_action,
+            actions.channel as next_action_channel,
+            actions.reason as next_action_reason,
+            actions.expected_incremental_profit as next_action_expected_profit,
+            actions.deadline_on as next_action_deadline_on,
+            actions.is_control as next_action_is_control,
+            offers.offer_type,
+            offers.discount_rate as offer_discount_rate,
+            offers.message as offer_message,
+            offers.valid_until as offer_valid_until
         from customers
         cross join value_cuts
         left join metrics on customers.customer_id = metrics.customer_id
@@ -150,6 +168,8 @@ with
         left join personas on customers.customer_id = personas.customer_id
         left join uplift on customers.customer_id = uplift.customer_id
         left join behaviour on customers.customer_id = behaviour.customer_id
+        left join actions on customers.customer_id = actions.customer_id
+        left join offers on customers.customer_id = offers.customer_id
     )
 
 select
@@ -244,5 +264,15 @@ select
     cast(uplift_high as double) as uplift_high,
     cast(behaviour_score as bigint) as behaviour_score,
     cast(activity_trend as varchar) as activity_trend,
-    cast(risk_signals as varchar) as risk_signals
+    cast(risk_signals as varchar) as risk_signals,
+    cast(next_action as varchar) as next_action,
+    cast(next_action_channel as varchar) as next_action_channel,
+    cast(next_action_reason as varchar) as next_action_reason,
+    {{ money('next_action_expected_profit') }} as next_action_expected_profit,
+    cast(next_action_deadline_on as date) as next_action_deadline_on,
+    cast(next_action_is_control as boolean) as next_action_is_control,
+    cast(offer_type as varchar) as offer_type,
+    cast(offer_discount_rate as double) as offer_discount_rate,
+    cast(offer_message as varchar) as offer_message,
+    cast(offer_valid_until as date) as offer_valid_until
 from joined

@@ -94,7 +94,7 @@ with
         group by sold_on > {{ recent }}
     ),
 
-    both as (
+    compared as (
         select
             {% for column in ['line_count', 'gross_revenue', 'uncosted_revenue', 'uncosted_product_count'] %}
                 max(case when is_now then {{ column }} end) as {{ column }},
@@ -121,7 +121,7 @@ with
                 {{ key }}_missing_rate as missing_rate,
                 {{ key }}_usual_rate as usual_rate,
                 line_count
-            from both
+            from compared
             where
                 line_count >= 30
                 and earlier_line_count >= 30
@@ -139,7 +139,7 @@ with
         select
             *,
             {{ ratio('uncosted_revenue', 'gross_revenue') }} as uncosted_share
-        from both
+        from compared
         -- where no cost is known at all, margins are not shown at all
         where costed_count > 0
     ),

@@ -5,7 +5,6 @@ with
             *,
             case
                 when is_at_risk then 'at risk'
-                when next_order_on is null and churn_probability >= 0.5 then null
                 when next_order_on <= {{ add_days(as_of(), var('call_ahead_days')) }} then 'order due'
                 when intent_score >= {{ var('call_intent_score') }} then 'ready to buy'
             end as occasion
@@ -56,6 +55,8 @@ select
     cast(risk_tier as varchar) as risk_tier,
     cast(reason_1 as varchar) as reason_1,
     cast(intent_score as double) as intent_score,
-    cast(open_ticket_count as bigint) as open_ticket_count
+    cast(open_ticket_count as bigint) as open_ticket_count,
+    cast(next_action as varchar) as next_action,
+    cast(next_action_reason as varchar) as next_action_reason
 from ranked
 where position <= {{ var('call_list_length') }}
