@@ -206,6 +206,34 @@ def score_table(
     )
 
 
+def scores_before(result: ChurnResult, features: pd.DataFrame) -> pd.DataFrame:
+    """Probabilities of an earlier cutoff by the model of today's scores, so that only the customers have changed.
+
+    Args:
+        result: Today's scores and the model that made them.
+        features: One row per customer: customer_id, cutoff_date (one cutoff, before today's), and feature columns.
+
+    Returns:
+        customer_id, cutoff_date, horizon_days, churn_probability (0-1, rounded to 6 decimals), model_version; sorted by
+        customer_id. No row without such a model: tiers by rule, or one probability for everybody, or no features.
+    """
+    rows = features.sort_values("customer_id", ignore_index=True)
+    if result.model is None:
+        rows = rows.head(0)
+    p = np.empty(0)
+    if result.model is not None and len(rows):
+        p = np.round(result.model.predict_proba(rows[result.features])[:, 1], 6)
+    return pd.DataFrame(
+        {
+            "customer_id": rows["customer_id"],
+            "cutoff_date": rows["cutoff_date"],
+            "horizon_days": np.full(len(rows), result.horizon_days, dtype="int64"),
+            "churn_probability": p.astype("float64"),
+            "model_version": pd.array([result.model_version] * len(rows), dtype="string"),
+        }
+    )
+
+
 def curve_table(y: ArrayLike, p: ArrayLike, contact: Contact) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Calibration, gains and profit as one table, and the threshold that pays.
 

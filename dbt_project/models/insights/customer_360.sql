@@ -33,6 +33,58 @@ with
         select * from {{ ref('customer_sentiment') }}
     ),
 
+    lifetime_value as (
+        select * from {{ ref('stg_ml__customer_lifetime_value') }}
+    ),
+
+    -- fifths of value as of RFM: equal customers, equal tiers
+    value_cuts as (
+        select {{ quintile_cuts('clv_365d', 'value') }}
+        from lifetime_value
+    ),
+
+    intent as (
+        select * from {{ ref('stg_ml__customer_intent') }}
+    ),
+
+    visits as (
+        select
+            customer_id,
+            max(started_on) as last_session_on
+        from {{ ref('fct_sessions') }}
+        where customer_id is not null
+        group by customer_id
+    ),
+
+    personas as (
+        select * from {{ ref('stg_ml__customer_personas') }}
+    ),
+
+    uplift as (
+        select * from {{ ref('stg_ml__customer_uplift') }}
+    ),
+
+    behaviour as (
+        select * from {{ ref('customer_behaviour') }}
+    ),
+
+    actions as (
+        select * from {{ ref('next_best_actions') }}
+    ),
+
+    offers as (
+        select * from {{ ref('offers') }}
+    ),
+
+    last_year as (
+        select
+            customer_id,
+            sum(net_revenue) as net_revenue
+        from {{ ref('fct_sales') }}
+        where customer_id is not null and sold_on > {{ add_days(as_of(), -365) }}
+        group by customer_id
+    ),
+
     joined as (
         select
             customers.*,
@@ -69,8 +121,39 @@ with
             sentiment.negative_count,
             sentiment.negative_rate,
             sentiment.average_sentiment,
-            coalesce(anomalies.is_anomaly, false) as has_unusual_sentiment
+            sentiment.unresolved_count,
+            coalesce(anomalies.is_anomaly, false) as has_unusual_sentiment,
+            last_year.net_revenue as net_revenue_365d,
+            lifetime_value.probability_alive,
+            lifetime_value.expected_orders_90d,
+            lifetime_value.expected_order_value,
+            lifetime_value.clv_365d,
+            lifetime_value.clv_365d_low,
+            lifetime_value.clv_365d_high,
+            lifetime_value.clv_basis,
+            lifetime_value.next_order_on,
+            {{ cuts_below('lifetime_value.clv_365d', 'value_cuts.value') }} as value_cuts_below,
+            intent.intent_score,
+            visits.last_session_on,
+            personas.persona,
+            uplift.uplift_probability,
+            uplift.uplift_low,
+            uplift.uplift_high,
+            behaviour.behaviour_score,
+            behaviour.activity_trend,
+            behaviour.risk_signals,
+            actions.action as next_action,
+            actions.channel as next_action_channel,
+            actions.reason as next_action_reason,
+            actions.expected_incremental_profit as next_action_expected_profit,
+            actions.deadline_on as next_action_deadline_on,
+            actions.is_control as next_action_is_control,
+            offers.offer_type,
+            offers.discount_rate as offer_discount_rate,
+            offers.message as offer_message,
+            offers.valid_until as offer_valid_until
         from customers
+        cross join value_cuts
         left join metrics on customers.customer_id = metrics.customer_id
         left join rfm on customers.customer_id = rfm.customer_id
         left join clusters on customers.customer_id = clusters.customer_id
@@ -78,6 +161,15 @@ with
         left join delivered_churn on customers.customer_id = delivered_churn.customer_id
         left join anomalies on customers.customer_id = anomalies.customer_id
         left join sentiment on customers.customer_id = sentiment.customer_id
+        left join last_year on customers.customer_id = last_year.customer_id
+        left join lifetime_value on customers.customer_id = lifetime_value.customer_id
+        left join intent on customers.customer_id = intent.customer_id
+        left join visits on customers.customer_id = visits.customer_id
+        left join personas on customers.customer_id = personas.customer_id
+        left join uplift on customers.customer_id = uplift.customer_id
+        left join behaviour on customers.customer_id = behaviour.customer_id
+        left join actions on customers.customer_id = actions.customer_id
+        left join offers on customers.customer_id = offers.customer_id
     )
 
 select
@@ -145,5 +237,42 @@ select
     cast(coalesce(negative_count, 0) as bigint) as negative_count,
     cast(negative_rate as double) as negative_rate,
     cast(average_sentiment as double) as average_sentiment,
-    cast(has_unusual_sentiment as boolean) as has_unusual_sentiment
+    cast(has_unusual_sentiment as boolean) as has_unusual_sentiment,
+    cast(coalesce(unresolved_count, 0) as bigint) as open_ticket_count,
+    {{ money("case when purchase_count is not null then coalesce(net_revenue_365d, 0) end") }} as net_revenue_365d,
+    cast(probability_alive as double) as probability_alive,
+    cast(expected_orders_90d as double) as expected_orders_90d,
+    cast(expected_order_value as double) as expected_order_value,
+    cast(clv_365d as double) as clv_365d,
+    cast(clv_365d_low as double) as clv_365d_low,
+    cast(clv_365d_high as double) as clv_365d_high,
+    cast(clv_basis as varchar) as clv_basis,
+    cast(
+        case
+            when clv_365d is null then null
+            when value_cuts_below = 4 then 'High'
+            when value_cuts_below >= 2 then 'Medium'
+            else 'Low'
+        end as varchar
+    ) as value_tier,
+    cast(next_order_on as date) as next_order_on,
+    cast(intent_score as double) as intent_score,
+    cast(last_session_on as date) as last_session_on,
+    cast(persona as varchar) as persona,
+    cast(uplift_probability as double) as uplift_probability,
+    cast(uplift_low as double) as uplift_low,
+    cast(uplift_high as double) as uplift_high,
+    cast(behaviour_score as bigint) as behaviour_score,
+    cast(activity_trend as varchar) as activity_trend,
+    cast(risk_signals as varchar) as risk_signals,
+    cast(next_action as varchar) as next_action,
+    cast(next_action_channel as varchar) as next_action_channel,
+    cast(next_action_reason as varchar) as next_action_reason,
+    {{ money('next_action_expected_profit') }} as next_action_expected_profit,
+    cast(next_action_deadline_on as date) as next_action_deadline_on,
+    cast(next_action_is_control as boolean) as next_action_is_control,
+    cast(offer_type as varchar) as offer_type,
+    cast(offer_discount_rate as double) as offer_discount_rate,
+    cast(offer_message as varchar) as offer_message,
+    cast(offer_valid_until as date) as offer_valid_until
 from joined

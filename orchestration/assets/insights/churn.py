@@ -27,6 +27,13 @@ HORIZONS = (30, 90, 180)
 MOST_ROWS_READ = 1_000_000
 """Rows of earlier cutoffs that are read for training; beyond it, those of a part of the customers."""
 
+FEATURES_BEFORE = """
+select *
+from marts.customer_features
+where cutoff_date = (select max(cutoff_date) from marts.customer_features where cutoff_date < ?)
+"""
+"""The month end before, which today's model scores as well: what differs then is the customer, not the model."""
+
 _WORDS = {
     "rhythm": {
         "days_since_last_order": "no order for {days_since_last_order:.0f} days",
@@ -95,7 +102,7 @@ def reasons() -> dict[str, "Reason"]:
 
 
 def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinition:
-    """`ml.churn_scores` for every horizon, with `ml.churn_backtest` and `ml.churn_curves`."""
+    """`ml.churn_scores` for every horizon, with those of the month end before, a backtest and curves."""
     scores_key = dg.AssetKey(["ml", "churn_scores"])
     checks = [
         dg.AssetCheckSpec(
@@ -113,7 +120,7 @@ def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinit
     ]
     specs = [
         dg.AssetSpec(**tables.described(table, ["marts.customer_features"], "scikitlearn"))
-        for table in ("churn_scores", "churn_backtest", "churn_curves")
+        for table in ("churn_scores", "churn_scores_before", "churn_backtest", "churn_curves")
     ]
 
     @dg.multi_asset(name="ml__churn_scores", specs=specs, check_specs=checks)
@@ -148,6 +155,7 @@ def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinit
             asset_key=scores_key, metadata={**details, **_headline(results)}, check_results=outcomes
         )
         for table, frames in (
+            ("churn_scores_before", _scores_before(warehouse, results, as_of)),
             ("churn_backtest", [r.backtest.assign(horizon_days=r.horizon_days) for r in results]),
             (
                 "churn_curves",
@@ -215,6 +223,14 @@ def refresh_models(
         runs.append(_run(result, champion, remarks, settings.seed))
         results.append(result)
     return results, runs
+
+
+def _scores_before(warehouse: Warehouse, results: Sequence["ChurnResult"], as_of: date) -> list[pd.DataFrame]:
+    """The month end before, scored by the models of today's scores; one frame a horizon."""
+    from ml.churn_results import scores_before
+
+    features = warehouse.read(FEATURES_BEFORE, [as_of])
+    return [scores_before(result, features) for result in results]
 
 
 def _training_frame(warehouse: Warehouse, now: pd.DataFrame, as_of: date) -> tuple[pd.DataFrame, list[str]]:

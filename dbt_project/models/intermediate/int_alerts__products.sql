@@ -1,0 +1,90 @@
+-- Products that sell unlike before: the last complete month against the month before, and lasting changes of demand.
+{{ config(materialized='ephemeral', tags=['insights']) }}
+
+with
+    shares as (
+        select
+            product_id,
+            revenue_share
+        from {{ ref('product_performance') }}
+    ),
+
+    trends as (
+        select
+            trends.*,
+            cast(trends.units as double) as units_now,
+            cast(trends.previous_units as double) as units_before,
+            shares.revenue_share,
+            {{ add_days(add_months('trends.month', 1), -1) }} as month_end
+        from {{ ref('product_trends') }} as trends
+        inner join shares on trends.product_id = shares.product_id
+        where trends.is_significant and trends.month = (select max(month) from {{ ref('product_trends') }})
+    ),
+
+    -- one a product, direction and year: estimates of the day move a little as weeks are added
+    changes as (
+        select
+            changes.*,
+            shares.revenue_share
+        from {{ ref('stg_ml__trend_changes') }} as changes
+        inner join shares on changes.product_id = shares.product_id
+        where
+            changes.is_change
+            and changes.changed_until > {{ add_days(as_of(), '-' ~ var('alert_recent_days')) }}
+        qualify
+            row_number() over (
+                partition by changes.product_id, changes.direction, extract(year from changes.changed_on)
+                order by changes.changed_on desc nulls last, changes.change_number asc nulls last
+            ) = 1
+    )
+
+select
+    'product_trend' as kind,
+    product_id || '/' || cast(month as varchar) as finding,
+    'product' as subject_type,
+    product_id as subject_id,
+    'Product ' || product_id || ': units ' || direction || ' ' || {{ percent_text('abs(change_ratio)') }} || ' in '
+    || substr(cast(month as varchar), 1, 7) as title,
+    {{ in_words('units_now', 0) }} || ' units after ' || {{ in_words('units_before', 0) }}
+    || ' in the month before' as evidence,
+    'units' as unit,
+    units_now as value,
+    units_before as expected_value,
+    change_ratio,
+    q_value,
+    cast(null as bigint) as row_count,
+    0 as related_count,
+    cast(null as double) as driver_share,
+    cast(null as decimal(18, 4)) as value_at_stake,
+    case when direction = 'down' then revenue_share end as measure,
+    month as started_on,
+    month_end as ended_on,
+    month_end as first_seen_on
+from trends
+union all
+select
+    'lasting_change',
+    product_id || '/' || direction || '/' || cast(extract(year from changed_on) as varchar),
+    'product',
+    product_id,
+    'Product ' || product_id || ': demand ' || direction || ' ' || {{ percent_text('abs(change_ratio)') }}
+    || ' against its peers since ' || cast(changed_on as varchar),
+    {{ in_words('units_per_week_after', 1) }} || ' units a week after ' || {{ in_words('units_per_week_before', 1) }}
+    || case
+        when changed_on < changed_until then '; the change took until ' || cast(changed_until as varchar)
+        else ''
+    end,
+    'units a week',
+    units_per_week_after,
+    units_per_week_before,
+    change_ratio,
+    q_value,
+    cast(null as bigint),
+    0,
+    cast(null as double),
+    cast(null as decimal(18, 4)),
+    case when direction = 'down' then revenue_share end,
+    changed_on,
+    changed_until,
+    changed_on
+from changes
