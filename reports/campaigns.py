@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from reports.blocks import Column, Page, Section, Table, Tile
-from reports.figures.findings import counted, share, signed
+from reports.figures.findings import beside, counted, share, signed
 from reports.figures.profit import (
     NO_CAMPAIGNS,
     NOT_JUDGED,
     by_campaign,
     by_part,
     costs,
+    interval_in_words,
     is_clear,
     judged_campaigns,
     over_time,
@@ -59,13 +60,13 @@ def campaigns_page(
             Section("What campaigns earned", [by_campaign(campaigns), over_time(profits, campaigns)]),
             Section(
                 "By offer and segment",
-                [
+                beside(
                     by_part(offers, campaigns, "offer_type", "offer"),
                     by_part(segments, campaigns, "target_segment", "segment"),
-                ],
+                ),
             ),
             Section("What they cost", [costs(campaigns)]),
-            Section("Whom to write to", [message_effect(deciles, metrics, notes), ranking(metrics, notes)]),
+            Section("Whom to write to", beside(message_effect(deciles, metrics, notes), ranking(metrics, notes))),
             Section("Messages", [_messages(messages, campaigns)]),
             Section("A simple formula, not a measurement", [_formula(simple)], _FORMULA),
         ],
@@ -105,7 +106,7 @@ def _tiles(campaigns: pd.DataFrame, messages: pd.DataFrame) -> list[Tile]:
         Tile(
             "Net profit",
             signed(profit) if len(judged) else "not known",
-            note=f"95 % interval {signed(low)} to {signed(high)}" if len(judged) else "no campaign can be judged",
+            note=interval_in_words(low, high) if len(judged) else "no campaign can be judged",
         ),
         Tile(
             "Profit per cost",
@@ -126,7 +127,10 @@ def _tiles(campaigns: pd.DataFrame, messages: pd.DataFrame) -> list[Tile]:
 def _messages(messages: pd.DataFrame, campaigns: pd.DataFrame) -> Table:
     earned = campaigns[["campaign_id", "incremental_orders", "net_profit"]]
     rows = messages.merge(earned, on="campaign_id", how="left")
-    rows = rows.assign(name=rows["name"].fillna(rows["campaign_id"]))
+    rows = rows.assign(
+        name=rows["name"].fillna(rows["campaign_id"]),
+        offer_type=rows["offer_type"].astype("string").str.replace("_", " "),
+    )
     rows = rows.sort_values(["starts_on", "campaign_id"], ascending=[False, True], na_position="last")
     return Table(
         "messages",
@@ -137,15 +141,15 @@ def _messages(messages: pd.DataFrame, campaigns: pd.DataFrame) -> Table:
         else NO_CAMPAIGNS,
         [
             Column("name", "Campaign", is_searched=True, width=22),
-            Column("starts_on", "Start", "date", width=11),
+            Column("starts_on", "Start", "date", width=12),
             Column("offer_type", "Offer", "category", is_filter=True, width=15),
             Column("target_segment", "For", "category", is_filter=True, width=16),
-            Column("discount_rate", "Discount", "percent", width=9),
-            Column("sent_count", "Sent", "number", width=8),
+            Column("discount_rate", "Discount", "percent", is_detail=True),
+            Column("sent_count", "Sent", "number", width=9),
             Column("control_count", "Held back", "number", width=9),
-            Column("open_rate", "Opened", "percent", decimals=1, width=8),
-            Column("click_rate", "Clicked", "percent", decimals=1, width=8),
-            Column("conversion_rate", "Ordered", "percent", decimals=1, width=8),
+            Column("open_rate", "Opened", "percent", decimals=1, width=10),
+            Column("click_rate", "Clicked", "percent", decimals=1, is_detail=True),
+            Column("conversion_rate", "Ordered", "percent", decimals=1, width=10),
             Column("incremental_orders", "Extra orders", "number", decimals=1, width=9),
             Column("net_profit", "Net profit", "number", width=10),
         ],

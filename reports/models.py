@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.blocks import Column, Page, Section, Table, Tile
 from reports.figures.churn_models import backtest, calibration, contact_profit, gains
-from reports.figures.findings import counted
+from reports.figures.findings import beside, counted
 from reports.figures.model_quality import (
     against_baselines,
     drift,
@@ -69,16 +69,18 @@ def models_page(
         lead=_lead(runs, grades),
         sections=[
             Section("", [_tiles(runs)]),
-            Section("Who will leave", [calibration(curves), gains(curves), contact_profit(curves, _contacts(runs))]),
-            Section("Judged again and again", [backtest(backtests), against_baselines(_brier(runs))]),
+            Section(
+                "Who will leave", [*beside(calibration(curves), gains(curves)), contact_profit(curves, _contacts(runs))]
+            ),
+            Section("Judged again and again", beside(backtest(backtests), against_baselines(_brier(runs)))),
             Section(
                 "What came, against what was foretold",
-                [
+                beside(
                     lifetime_holdout(value["metrics"], value["notes"], cutoff),
                     forecast_accuracy(forecast["metrics"], forecast["notes"]),
-                ],
+                ),
             ),
-            Section("Planted truth", [scorecard(grades), scorecard_by_effect(grades), *_measures(grades)]),
+            Section("Planted truth", [*beside(scorecard(grades), scorecard_by_effect(grades)), *_measures(grades)]),
             Section("Has the data moved?", [drift(_drift(runs, grows_by_itself))]),
             Section("All models", [_table(runs)]),
         ],

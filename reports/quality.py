@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.blocks import Column, Page, Section, Table, Tile
-from reports.figures.findings import counted
+from reports.figures.findings import beside, counted
 from reports.figures.trust import check_outcomes, check_share, freshness, quarantine, rows_received, volume
 
 _STATUS_TONES = {"failed": "bad", "warned": "warn", "passed": "good"}
@@ -47,7 +47,7 @@ def quality_page(
             Section("Checks", [check_outcomes(history, checks), _checks(checks)]),
             Section("Rows received", [rows_received(received), _received(received, refresh)]),
             Section("Rows refused", [quarantine(refused)]),
-            Section("Freshness and volume", [freshness(tables, as_of), volume(weeks, as_of)]),
+            Section("Freshness and volume", beside(freshness(tables, as_of), volume(weeks, as_of))),
             Section("Refreshes", [_refreshes(refreshes, refresh)]),
         ],
         source="From meta.refreshes and meta.check_results in pulse.duckdb, data/raw and data/quarantine.",

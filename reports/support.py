@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.blocks import Column, Page, Section, Table, Tile
-from reports.figures.findings import RECENT_DAYS, counted, last_days, share
+from reports.figures.findings import RECENT_DAYS, beside, counted, last_days, share
 from reports.figures.service import backlog_weeks, promises_by_priority, promises_kept, waiting
 from reports.figures.tickets import NO_TICKETS, mood, topic_trends, unhappy_parts
 
@@ -48,12 +48,12 @@ def support_page(
             Section("", [_tiles(days, backlog, sentiment, queue, as_of)]),
             Section(
                 "How customers feel",
-                [mood(days, as_of), unhappy_parts(topics, "topic"), unhappy_parts(products, "product")],
+                [mood(days, as_of), *beside(unhappy_parts(topics, "topic"), unhappy_parts(products, "product"))],
             ),
             Section("Unusually unhappy customers", [_unusual(sentiment)]),
-            Section("Promised times", [promises_kept(days, as_of), promises_by_priority(days, targets, as_of)]),
+            Section("Promised times", beside(promises_kept(days, as_of), promises_by_priority(days, targets, as_of))),
             Section("What it is about", [topic_trends(days, as_of)]),
-            Section("What waits", [backlog_weeks(backlog), waiting(queue, as_of), _queue(queue)]),
+            Section("What waits", [*beside(backlog_weeks(backlog), waiting(queue, as_of)), _queue(queue)]),
         ],
         source=(
             "From marts.fct_tickets, ticket_topics, ticket_backlog_daily, ticket_routing and ml.ticket_anomalies in "
@@ -127,7 +127,10 @@ def _unusual(sentiment: pd.DataFrame) -> Table:
             "Judged are those with five tickets or more. Expected is what all tickets let one expect of as many; q is "
             "the share of chance findings to be expected among those at least as clear."
         )
-    rows = unusual.assign(expected=unusual["ticket_count"] * unusual["expected_rate"])
+    rows = unusual.assign(
+        expected=unusual["ticket_count"] * unusual["expected_rate"],
+        q=["under 0.001" if value < 0.001 else f"{value:.3f}" for value in unusual["q_value"]],
+    )
     return Table(
         "unusual",
         title,
@@ -138,7 +141,7 @@ def _unusual(sentiment: pd.DataFrame) -> Table:
             Column("ticket_count", "Tickets", "number", width=9),
             Column("negative_count", "Negative", "number", width=10),
             Column("expected", "Expected negative", "number", decimals=1, width=12),
-            Column("q_value", "q", "number", decimals=4, width=9),
+            Column("q", "q", width=9),
         ],
         rows,
         "customers",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.blocks import Column, Page, Section, Table, Tile
-from reports.figures.findings import RECENT_DAYS, counted, last_days, share
+from reports.figures.findings import RECENT_DAYS, beside, counted, last_days, share
 from reports.figures.style import amount
 from reports.figures.visits import NO_VISITS, carts, conversion, funnel, intent, personas
 
@@ -37,9 +37,8 @@ def web_page(
         lead=_lead(days, as_of),
         sections=[
             Section("", [_tiles(days, abandonment, bands, as_of)]),
-            Section("From visit to order", [funnel(days, as_of), conversion(days, as_of)]),
-            Section("Carts left behind", [carts(abandonment, as_of)]),
-            Section("Who visits", [personas(people)]),
+            Section("From visit to order", beside(funnel(days, as_of), conversion(days, as_of))),
+            Section("Carts left behind, and who visits", beside(carts(abandonment, as_of), personas(people))),
             Section("Who is about to buy", [intent(bands), _likely(likely, bands)]),
         ],
         source=(

@@ -154,6 +154,11 @@ def last_days(frame: pd.DataFrame, column: str, as_of: pd.Timestamp, days: int, 
     return frame[(age >= 0) & (age < days)]
 
 
+def beside(*charts: Chart) -> list[Chart]:
+    """Charts that stand beside each other where there is room."""
+    return [replace(chart, is_half=True) for chart in charts]
+
+
 def switched(charts: Mapping[str, Chart], choose: str) -> Chart:
     """One chart that switches between several of the same kind, the first of which is shown at first.
 

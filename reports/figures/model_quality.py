@@ -231,7 +231,7 @@ def _drift(shifts: pd.DataFrame, horizon: str) -> Chart:
         f"{horizon}: {counted(len(beyond), 'feature')} moved away from training: {listed(_plain(beyond['feature']))}"
         if len(beyond)
         else f"{horizon}: no feature moved away from training; {_plain([largest['feature']])[0]} did most, PSI "
-        f"{largest['psi']:.2f}"
+        f"{largest['psi']:.3f}"
     )
     left = _plain(shifts.loc[shifts["grows_by_itself"].astype(bool), "feature"])
     return Chart(

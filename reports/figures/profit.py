@@ -81,7 +81,11 @@ def by_campaign(campaigns: pd.DataFrame) -> Chart:
             y=[label for label, flag in zip(names, chosen, strict=True) if flag],
             x=part["net_profit"].round(2).tolist(),
             mode="markers",
-            marker={"color": colour, "size": 10, "symbol": symbol},
+            marker={
+                "color": colour,
+                "size": [14 if place == 0 else 9 for place in part.index],
+                "symbol": symbol,
+            },
             error_x={
                 "type": "data",
                 "array": part["half"].fillna(0).round(2).tolist(),
@@ -123,9 +127,14 @@ def by_campaign(campaigns: pd.DataFrame) -> Chart:
     )
 
 
+def interval_in_words(low: float, high: float) -> str:
+    """A 95 % interval of an amount; one customer held back lets nobody know the error."""
+    return "no interval is known" if np.isnan(low) else f"95 % interval {signed(low)} to {signed(high)}"
+
+
 def _together_finding(number: int, profit: float, low: float, high: float) -> str:
     who = "The one judged campaign" if number == 1 else f"The {number:,} judged campaigns together"
-    interval = f"(95 % interval {signed(low)} to {signed(high)})"
+    interval = f"({interval_in_words(low, high)})"
     if low > 0:
         return f"{who} earned {signed(profit)} more than {'it' if number == 1 else 'they'} cost {interval}"
     if high < 0:

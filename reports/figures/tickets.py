@@ -140,7 +140,7 @@ def unhappy_parts(parts: pd.DataFrame, what: str) -> Chart:
         first = clear.iloc[0]
         others = f"; {counted(len(clear) - 1, f'other {what}')} clearly above it too" if len(clear) > 1 else ""
         title = (
-            f"{first['name']}: {share(first['negative_count'], first['scored_count'])} of "
+            f"Mood by {what}, worst: {first['name']}, {share(first['negative_count'], first['scored_count'])} of "
             f"{counted(first['scored_count'], 'ticket')} negative, against {overall:.0%} of all{others}"
         )
     left = (

@@ -13,6 +13,7 @@ from reports.figures.style import BLUE, GREEN, GREY, OCHRE, ORANGE, TIME_AXIS, b
 
 _OUTCOMES = {"inserted": BLUE, "restated": GREEN, "duplicate": GREY, "quarantined": ORANGE}
 _STATUSES = {"pass": ("passed", BLUE), "warn": ("warned", OCHRE), "fail": ("failed", ORANGE)}
+_NOT_PASSED = {status: shown for status, shown in _STATUSES.items() if status != "pass"}
 _REASONS = 12
 _WEEKS = 52
 
@@ -135,8 +136,11 @@ def check_outcomes(history: pd.DataFrame, checks: pd.DataFrame) -> Chart:
     names = [str(number) for number in counts.index]
     figure = blank()
     figure.update_xaxes({**TIME_AXIS, "tickformat": ""}, title_text="refresh", type="category")
-    figure.update_yaxes(fixedrange=True, automargin=True, title_text="checks", nticks=6)
-    for status, (word, colour) in _STATUSES.items():
+    figure.update_yaxes(
+        fixedrange=True, automargin=True, title_text="checks that did not pass", nticks=6, rangemode="tozero"
+    )
+    # Those that pass are many, and would hide the few that do not.
+    for status, (word, colour) in _NOT_PASSED.items():
         figure.add_bar(
             x=names,
             y=counts[status].tolist(),
@@ -152,7 +156,7 @@ def check_outcomes(history: pd.DataFrame, checks: pd.DataFrame) -> Chart:
         if passed == len(checks)
         else f"{passed:,} of {counted(len(checks), 'check')} passed"
     )
-    for status, (word, _) in list(_STATUSES.items())[1:]:
+    for status, (word, _) in _NOT_PASSED.items():
         named = sorted(checks.loc[outcomes == status, "check_name"].astype(str).str.replace("_", " "))
         if named:
             title += f"; {len(named):,} {word}: {listed(named)}"
@@ -160,9 +164,10 @@ def check_outcomes(history: pd.DataFrame, checks: pd.DataFrame) -> Chart:
         title=title,
         note=(
             f"The last result of every check, {(checks['severity'] == 'error').sum():,} of which stop a refresh from "
-            "being published; the others warn. Drawn: results of the last refreshes."
+            "being published; the others warn. Drawn are those that did not pass, by refresh."
         ),
-        figure=figure,
+        # With nothing to draw, the numbers below are all there is to say.
+        figure=figure if counts[list(_NOT_PASSED)].to_numpy().any() else None,
         table=pd.DataFrame(
             {
                 "Refresh": names,

@@ -330,7 +330,7 @@ def _personas_by(people: pd.DataFrame, view: str) -> Chart:
     total, revenue = people["customer_count"].sum(), people["net_revenue"].sum()
     of_customers = f"{share(best['customer_count'], total)} of customers"
     if len(top) > 1:
-        title = f"{listed(top)} share the highest {view.lower()}"
+        title = f"{listed(top)} come first together: {axis_title}"
     elif column == "customer_share":
         title = f"{top[0]} is the most frequent persona: {share(best['customer_count'], total)} of {total:,} customers"
     elif column == "conversion_rate":
