@@ -22,6 +22,7 @@ from dagster_duckdb import DuckDBResource
 from orchestration.dbt import Dbt
 from orchestration.gate import Build, CheckResult
 from orchestration.lock import WriterLock
+from orchestration.modes import share
 from orchestration.settings import Settings
 from sources.store import RawFolder
 
@@ -228,6 +229,7 @@ class Warehouse(DuckDBResource):
             shutil.copyfile(self.database, temporary)
             with duckdb.connect(str(temporary), read_only=True) as copy:
                 copy.execute("select count(*) from meta.refreshes").fetchone()
+            share(temporary)
             _sync(temporary)
             temporary.replace(target)
         except BaseException:
