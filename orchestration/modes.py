@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PRIVATE_FOLDERS = ("raw", "quarantine", "models", "dagster", "dbt", "alerts")
-PRIVATE_FILES = ("warehouse.duckdb", "warehouse.duckdb.wal", "work.duckdb", "work.duckdb.wal")
+PRIVATE_FILES = (".writer.lock", "warehouse.duckdb", "warehouse.duckdb.wal", "work.duckdb", "work.duckdb.wal")
 _SALT = ".pii-salt"
 
 

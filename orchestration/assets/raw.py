@@ -15,6 +15,7 @@ from orchestration.landing import Landing, look, remember
 from orchestration.modes import pii_salt
 from orchestration.preview import preview_markdown
 from orchestration.resources import RawStore, Warehouse, quoted
+from orchestration.retention import tidy
 from orchestration.settings import Settings
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
@@ -32,6 +33,7 @@ def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
     def raw_tables(
         context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
     ) -> Iterator[dg.MaterializeResult]:
+        tidy(settings, context.instance, warehouse, context.log.warning)
         try:
             # Whoever starts a run looks at the files first; schedule and sensor leave alone what is being written.
             attended = not {"dagster/schedule_name", "dagster/sensor_name"} & context.run.tags.keys()

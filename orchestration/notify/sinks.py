@@ -48,19 +48,19 @@ class Sink(Protocol):
 
 
 class LogSink:
-    """Messages as lines of a log.
+    """Messages shown where whoever runs this looks: in a log, or on a terminal.
 
     Args:
-        log: Takes a line.
+        show: Takes a message.
     """
 
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self._log = log
+    def __init__(self, show: Callable[[Message], None]) -> None:
+        self._show = show
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Write a line a message."""
+        """Show every message."""
         for message in messages:
-            self._log(f"Alert, {message.line}")
+            self._show(message)
 
 
 class FileSink:
@@ -206,16 +206,17 @@ class SmtpSink:
             self._log(f"smtp: {where} refused the receiver {receiver}; the others were sent to.")
 
 
-def build_sinks(settings: Settings, log: Callable[[str], None]) -> dict[str, Sink]:
+def build_sinks(settings: Settings, log: Callable[[str], None], show: Callable[[Message], None]) -> dict[str, Sink]:
     """The sinks that the settings name, by their names.
 
     Args:
         settings: The settings.
-        log: Takes the lines of the log sink.
+        log: Takes what a sink has to say though it sent.
+        show: Takes the messages of the log sink.
     """
     sinks: dict[str, Sink] = {}
     if "log" in settings.alert_sinks:
-        sinks["log"] = LogSink(log)
+        sinks["log"] = LogSink(show)
     if "file" in settings.alert_sinks:
         sinks["file"] = FileSink(settings.alerts / "alerts.jsonl")
     if "webhook" in settings.alert_sinks and settings.alert_webhook_url:

@@ -13,14 +13,21 @@ from orchestration.resources import now
 from orchestration.settings import Settings
 
 
-def tell(settings: Settings, log: Callable[[str], None], further: Sequence[Message] = ()) -> Report:
+def tell(
+    settings: Settings,
+    log: Callable[[str], None],
+    further: Sequence[Message] = (),
+    show: Callable[[Message], None] | None = None,
+) -> Report:
     """Send the published alerts that were not sent yet, and further messages; never fails a refresh.
 
     Args:
         settings: The home, and where messages go.
-        log: Takes the lines of the log sink, and what went wrong.
+        log: Takes what went wrong.
         further: Messages that are not in the published file, such as failures.
+        show: Takes the messages of the log sink; they are lines of the log by default.
     """
+    show = show or (lambda message: log(f"Alert, {message.line}"))
     try:
         found = published_alerts(settings.published, settings.alert_severity)
     except duckdb.Error as error:
@@ -28,7 +35,7 @@ def tell(settings: Settings, log: Callable[[str], None], further: Sequence[Messa
         log(f"The alerts in {settings.published} cannot be read: {error}")
         found = []
     try:
-        report = Outbox(settings.alerts).deliver([*further, *found], build_sinks(settings, log), now())
+        report = Outbox(settings.alerts).deliver([*further, *found], build_sinks(settings, log, show), now())
     except OSError as error:
         log(f"The outbox in {settings.alerts} cannot be used, nothing was sent: {error}")
         return Report()

@@ -374,4 +374,4 @@ def test_a_published_file_that_cannot_be_read_does_not_silence_a_failure(tmp_pat
     report = tell(settings, said.append, [failure("r1", "refresh", [], NOW, has_published=True)])
     assert report.sent == {"file": 1}
     assert "cannot be read" in said[0]
-    assert build_sinks(settings, said.append).keys() == {"file"}
+    assert build_sinks(settings, said.append, print).keys() == {"file"}
