@@ -14,6 +14,8 @@ from rich.console import Console
 
 from orchestration.settings import Settings, SettingsError, check_home
 
+_MOST_ALERTS_SHOWN = 5
+
 _HOME = click.option(
     "--home", type=click.Path(file_okay=False, path_type=Path), help="Folder for everything; data/ by default."
 )
@@ -203,6 +205,7 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
             definitions = build_defs(settings)
         except DbtError as error:
             console.print(f"[red]✗[/] {error}")
+            _tell(console, settings, job, [str(error)])
             return False
     from orchestration.progress import Progress
 
@@ -214,9 +217,33 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
         if not succeeded and settings.warehouse.exists():
             build_resources(settings)["warehouse"].fail_refresh()
     progress.finish(succeeded)
+    _tell(console, settings, job, progress.failures)
     if not succeeded and settings.published.exists():
         console.print(f"{settings.published} is as it was before.", markup=False, highlight=False)
     return succeeded
+
+
+def _tell(console: Console, settings: Settings, job: str, failures: list[str]) -> None:
+    """Send new alerts, and why a job failed, to whoever is to know."""
+    from orchestration.notify import failure, tell
+    from orchestration.resources import now
+
+    at = now()
+    run_id = f"{settings.home}, {at.isoformat()}"
+    further = [failure(run_id, job, failures, at, has_published=settings.published.exists())] if failures else []
+    alerts: list[str] = []
+    # What has failed has been printed already.
+    report = tell(
+        settings, _said(console), further, show=lambda told: alerts.append(told.line) if told not in further else None
+    )
+    for line in alerts[:_MOST_ALERTS_SHOWN]:
+        console.print(f"Alert, {line}", markup=False, highlight=False, soft_wrap=True)
+    if len(alerts) > _MOST_ALERTS_SHOWN:
+        console.print(f"and {len(alerts) - _MOST_ALERTS_SHOWN} more alerts, in marts.alerts", highlight=False)
+    if report.waiting:
+        console.print(
+            f"{report.waiting} alerts wait to be sent; they are sent after the next refresh.", highlight=False
+        )
 
 
 def _said(console: Console) -> Callable[[str], None]:

@@ -9,7 +9,7 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from orchestration.settings import Settings
 
 _RESULTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
 _EXAMPLES = 3
+_PERSONAL = ("name", "email")
+"""Columns that are shown to nobody by mistake."""
 
 
 class DbtError(Exception):
@@ -171,7 +173,8 @@ class Dbt(dg.ConfigurableResource):
             raise outcome["error"]
         result = outcome["result"]
         if not result.success:
-            raise dg.Failure(description=_explain(result, Path(self.home)), allow_retries=False)
+            hidden = _PERSONAL if self.variables["PULSE_PII"] == "keep" else (*_PERSONAL, "customer_id")
+            raise dg.Failure(description=_explain(result, Path(self.home), hidden), allow_retries=False)
 
 
 def close_files() -> None:
@@ -213,8 +216,8 @@ def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[s
     }
 
 
-def _explain(result: Any, home: Path) -> str:
-    """Name every failed node and show the rows that failed."""
+def _explain(result: Any, home: Path, hidden: Sequence[str]) -> str:
+    """Name every failed node and show the rows that failed, without the columns that are hidden."""
     if result.exception is not None and not getattr(result.result, "results", None):
         return f"dbt could not start: {result.exception}"
     lines = []
@@ -227,11 +230,11 @@ def _explain(result: Any, home: Path) -> str:
         elif status == "fail":
             of = judged_by(getattr(node, "attached_node", None), node.depends_on.nodes)
             rows = f"{node_result.failures} row{'' if node_result.failures == 1 else 's'}"
-            lines.append(f"check {node.name} on {of} failed: {rows}{_failing_rows(node.compiled_code, home)}")
+            lines.append(f"check {node.name} on {of} failed: {rows}{_failing_rows(node.compiled_code, home, hidden)}")
     return "\n".join(lines) or str(result.exception)
 
 
-def _failing_rows(query: str | None, home: Path) -> str:
+def _failing_rows(query: str | None, home: Path, hidden: Sequence[str]) -> str:
     if not query:
         return ""
     with duckdb.connect() as connection:
@@ -240,7 +243,7 @@ def _failing_rows(query: str | None, home: Path) -> str:
             connection.execute(f"attach '{path}' as {name} (read_only)")
         rows = connection.execute(f"select * from ({query}) limit {_EXAMPLES}").df()
     shown = [
-        ", ".join(f"{column}={value}" for column, value in row.items() if column not in ("name", "email"))
+        ", ".join(f"{column}={value}" for column, value in row.items() if column not in hidden)
         for row in rows.to_dict("records")
     ]
     return "".join(f"\n    {row}" for row in shown)

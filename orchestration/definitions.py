@@ -12,7 +12,7 @@ from orchestration.assets.publish import PUBLISHED, build_publish_asset
 from orchestration.assets.raw import build_raw_assets
 from orchestration.assets.reports import build_report_assets
 from orchestration.assets.transforms import build_dbt_assets
-from orchestration.automation import build_jobs, build_schedules
+from orchestration.automation import build_jobs, build_schedules, build_sensors
 from orchestration.dbt import load_manifest
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
@@ -39,6 +39,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         assets=[*assets, build_publish_asset(settings, manifest, upstream)],
         jobs=build_jobs(PUBLISHED, dg.AssetSelection.assets(raw)),
         schedules=build_schedules(settings),
+        sensors=build_sensors(settings),
         resources={**build_resources(settings), **(resources or {})},
         # DuckDB has one writer, and a process a step would cost more than most steps.
         executor=dg.in_process_executor,

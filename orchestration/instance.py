@@ -31,7 +31,18 @@ concurrency:
   runs:
     # One writer: a second run waits in the queue.
     max_concurrent_runs: 1
+retention:
+  schedule:
+    purge_after_days: 365
+  sensor:
+    # They look every half minute.
+    purge_after_days:
+      skipped: 2
+      failure: 30
+      success: 365
 """
+_EARLIER_CONFIG = _CONFIG.partition("retention:")[0]
+"""What earlier versions wrote."""
 
 _HOST = "127.0.0.1"
 _SECONDS_TO_END = 30
@@ -48,7 +59,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     folder = settings.dagster_home
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dagster.yaml"
-    if not config.exists():
+    if not config.exists() or config.read_text(encoding="utf-8") == _EARLIER_CONFIG:
         config.write_text(_CONFIG, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(folder)
     with dg.DagsterInstance.get() as instance:

@@ -22,7 +22,8 @@ class Progress:
         self._assets = 0
         self._checks = 0
         self._warned = 0
-        self._failed = False
+        self.failures: list[str] = []
+        """Why steps failed, in words."""
 
     def __call__(self, entry: Any) -> None:
         """Print one event of Dagster's log, if it is of interest."""
@@ -51,10 +52,11 @@ class Progress:
                     f"check {check.check_name} on {check.asset_key.to_user_string()}: {words}",
                 )
         elif kind == dg.DagsterEventType.STEP_FAILURE:
-            self._failed = True
-            self._line("red", "✗", _failure(event))
-        elif kind == dg.DagsterEventType.RUN_FAILURE and not self._failed:
-            self._line("red", "✗", event.message or "the run failed")
+            self.failures.append(failure_text(event))
+            self._line("red", "✗", self.failures[-1])
+        elif kind == dg.DagsterEventType.RUN_FAILURE and not self.failures:
+            self.failures.append(event.message or "the run failed")
+            self._line("red", "✗", self.failures[-1])
 
     def finish(self, succeeded: bool) -> None:
         """Print what it came to."""
@@ -68,7 +70,7 @@ class Progress:
         self._console.print(f"[{colour}]{mark}[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
-def _failure(event: Any) -> str:
+def failure_text(event: Any) -> str:
     """The user's message of a failed step; for an unexpected error its kind, message and place."""
     data = event.step_failure_data
     if data.user_failure_data is not None and data.user_failure_data.description:

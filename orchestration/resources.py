@@ -22,6 +22,7 @@ from dagster_duckdb import DuckDBResource
 from orchestration.dbt import Dbt
 from orchestration.gate import Build, CheckResult
 from orchestration.lock import WriterLock
+from orchestration.modes import share
 from orchestration.settings import Settings
 from sources.store import RawFolder
 
@@ -146,6 +147,26 @@ class Warehouse(DuckDBResource):
                 "update meta.refreshes set status = 'failed', finished_at = ? where status = 'running'", [now()]
             )
 
+    def forget_refreshes(self, keep: int) -> None:
+        """Remove what was noted of old refreshes; that they were, when and how they ended stays.
+
+        Args:
+            keep: How many of the latest refreshes keep their builds, check results and rows per file.
+        """
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            bound = connection.execute(
+                "select refresh, started_at from meta.refreshes order by refresh desc limit 1 offset ?", [keep - 1]
+            ).fetchall()
+            if not bound:
+                return
+            oldest, since = bound[0]
+            connection.execute("update meta.refreshes set rows = null where refresh < ? and rows is not null", [oldest])
+            for table in ("meta.builds", "meta.check_results"):
+                connection.execute(
+                    f"delete from {table} where coalesce(refresh, 0) < ? and recorded_at < ?", [oldest, since]
+                )
+
     def last_refresh(self) -> int:
         """Number of the last refresh noted, 0 before the first."""
         return int(self._meta("select coalesce(max(refresh), 0) from meta.refreshes")[0][0])
@@ -228,6 +249,7 @@ class Warehouse(DuckDBResource):
             shutil.copyfile(self.database, temporary)
             with duckdb.connect(str(temporary), read_only=True) as copy:
                 copy.execute("select count(*) from meta.refreshes").fetchone()
+            share(temporary)
             _sync(temporary)
             temporary.replace(target)
         except BaseException:

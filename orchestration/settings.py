@@ -1,19 +1,29 @@
-"""Every setting, typed, read once from the environment (``PULSE_*``).
+"""Every setting, typed, read once from the environment (``PULSE_*``) and from `.env` files.
 
-Nothing else in the project reads the environment, but for dbt's own profile. No setting is decided here that
-depends on data.
+The process's environment goes before the home's `.env`, and that before the project's; an option of the command line
+before all of them. Nothing else in the project reads the environment, but for dbt's own profile. No setting is decided
+here that depends on data.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from orchestration.env_file import EnvFileError, Variable, read_env_file
+
+SINKS = ("log", "file", "webhook", "smtp")
+"""Where alerts can be sent."""
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,7 +39,8 @@ def check_home(settings: Settings) -> None:
         SettingsError: It cannot be made or written to.
     """
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        # Readers of the published file need to get here; what is nobody's business has modes of its own.
+        settings.home.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"--home / PULSE_DATA_DIR {settings.home} cannot be made: {error.strerror}") from None
     if not os.access(settings.home, os.W_OK):
@@ -74,6 +85,38 @@ class Settings(BaseModel):
     """What contacting one customer costs; by default a twentieth of the value."""
     retention_success_rate: Annotated[float, Field(alias="PULSE_RETENTION_SUCCESS_RATE", gt=0, le=1)] = 0.1
     """Share of the customers about to leave whom a contact keeps."""
+    pii: Annotated[Literal["keep", "mask", "hash"], Field(alias="PULSE_PII")] = "keep"
+    """Names and e-mail addresses from staging on: kept, masked (A***), or hashed with a salt of the home."""
+    landing_settle_seconds: Annotated[int, Field(alias="PULSE_LANDING_SETTLE_SECONDS", ge=0)] = 30
+    """A landing file that changed in the last so many seconds is still being written, and left to a later refresh."""
+    alert_sinks: Annotated[tuple[str, ...], Field(alias="PULSE_ALERT_SINKS")] = ("log", "file")
+    """Where alerts go, by commas: log, file (alerts/alerts.jsonl in the home), webhook, smtp; none for nowhere."""
+    alert_severity: Annotated[Literal["info", "warning", "critical"], Field(alias="PULSE_ALERT_SEVERITY")] = "warning"
+    """The least severe alert that is sent."""
+    alert_webhook_url: Annotated[SecretStr | None, Field(alias="PULSE_ALERT_WEBHOOK_URL")] = None
+    """Address that alerts are posted to as JSON; its `text` is what Slack, Mattermost and Teams show. A secret."""
+    alert_smtp_host: Annotated[str | None, Field(alias="PULSE_ALERT_SMTP_HOST")] = None
+    """Mail server."""
+    alert_smtp_port: Annotated[int, Field(alias="PULSE_ALERT_SMTP_PORT", ge=1, le=65535)] = 587
+    """Its port."""
+    alert_smtp_security: Annotated[Literal["starttls", "tls", "none"], Field(alias="PULSE_ALERT_SMTP_SECURITY")] = (
+        "starttls"
+    )
+    """How the connection is encrypted; none only for a server on this machine."""
+    alert_smtp_user: Annotated[str | None, Field(alias="PULSE_ALERT_SMTP_USER")] = None
+    """Name to log in with; without one nobody logs in."""
+    alert_smtp_password: Annotated[SecretStr | None, Field(alias="PULSE_ALERT_SMTP_PASSWORD")] = None
+    """Password to log in with. A secret."""
+    alert_mail_from: Annotated[str | None, Field(alias="PULSE_ALERT_MAIL_FROM", pattern=r"^[^@\s]+@[^@\s]+$")] = None
+    """Sender of the e-mails."""
+    alert_mail_to: Annotated[tuple[str, ...], Field(alias="PULSE_ALERT_MAIL_TO")] = ()
+    """Receivers of the e-mails, by commas."""
+    keep_runs: Annotated[int, Field(alias="PULSE_KEEP_RUNS", ge=1)] = 200
+    """Runs that stay in Dagster's history; the latest ones."""
+    keep_refreshes: Annotated[int, Field(alias="PULSE_KEEP_REFRESHES", ge=1)] = 100
+    """Refreshes whose builds, check results and rows per file stay in the meta tables; the latest ones."""
+    keep_quarantine_days: Annotated[int, Field(alias="PULSE_KEEP_QUARANTINE_DAYS", ge=1)] = 365
+    """Days for which refused rows stay in quarantine."""
     dbt_project: Annotated[Path, Field(alias="PULSE_DBT_PROJECT")] = PROJECT_ROOT / "dbt_project"
     """Folder of the dbt project."""
 
@@ -94,47 +137,109 @@ class Settings(BaseModel):
     def _absolute_source(cls, value: str) -> str:
         return value if value in ("auto", "synthetic") else str(Path(value).expanduser().resolve())
 
+    @field_validator("alert_sinks", "alert_mail_to", mode="before")
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(part for each in value.split(",") if (part := each.strip()) and part != "none")
+
+    @field_validator("alert_sinks")
+    @classmethod
+    def _known_sinks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [sink for sink in value if sink not in SINKS]:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(SINKS)}, none")
+        return value
+
+    @field_validator("alert_mail_to")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [address for address in value if not re.fullmatch(r"[^@\s]+@[^@\s]+", address)]:
+            raise ValueError(f"{wrong[0]!r} is no e-mail address")
+        return value
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"https?://[^/\s]+", value.get_secret_value()):
+            raise ValueError("must begin with https:// or http://")
+        return value
+
+    @model_validator(mode="after")
+    def _sinks_are_complete(self) -> Self:
+        needed = {
+            "webhook": ("alert_webhook_url",),
+            "smtp": ("alert_smtp_host", "alert_mail_from", "alert_mail_to"),
+        }
+        for sink in self.alert_sinks:
+            absent = [_alias(name) for name in needed.get(sink, ()) if not getattr(self, name)]
+            if absent:
+                raise ValueError(f"PULSE_ALERT_SINKS names {sink}, which needs {', '.join(absent)}")
+        if self.alert_smtp_user and self.alert_smtp_password is None:
+            raise ValueError("PULSE_ALERT_SMTP_USER needs PULSE_ALERT_SMTP_PASSWORD")
+        return self
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, *, project: Path | None = None, **overrides: Any
+    ) -> Settings:
         """Read the settings.
 
         Args:
-            environment: Variables to read; the process's own by default.
+            environment: Variables to read, and no `.env`; by default the process's own, and what two files say:
+                the `.env` of the home, then that of the project.
+            project: Folder of the project's `.env`, to read files beside an environment that is given.
             **overrides: Fields by name that win over the environment; None means "not given".
 
         Raises:
-            SettingsError: A value is not allowed, or a PULSE_ variable does not exist.
+            SettingsError: A value is not allowed, a PULSE_ variable does not exist, or a `.env` cannot be understood.
         """
-        environment = os.environ if environment is None else environment
-        known = {field.alias: name for name, field in cls.model_fields.items()}
+        if environment is None:
+            environment, project = os.environ, project or PROJECT_ROOT
+        given = {name: value for name, value in environment.items() if name.startswith("PULSE_")}
+        told: dict[str, Variable] = {}
+        if project is not None:
+            home = overrides.get("home") or given.get("PULSE_DATA_DIR")
+            told = _from_files(project, Path(home) if home else None, given)
+        texts = {**{name: variable.value for name, variable in told.items()}, **given}
+        known = {str(field.alias): name for name, field in cls.model_fields.items()}
         values: dict[str, Any] = {}
-        for variable, value in environment.items():
-            if not variable.startswith("PULSE_"):
-                continue
+        for variable, text in texts.items():
+            where = f" ({told[variable].place})" if variable in told and variable not in given else ""
             if variable not in known:
-                raise SettingsError(f"{variable} is not a setting; there are {', '.join(sorted(filter(None, known)))}")
-            if value != "":
-                values[known[variable]] = value
+                near = get_close_matches(variable, known, 3)
+                others = sorted(set(known) - set(near))
+                raise SettingsError(f"{variable} is not a setting{where}; there are {', '.join([*near, *others])}")
+            if text != "":
+                values[known[variable]] = text
         values.update({name: value for name, value in overrides.items() if value is not None})
         try:
             return cls(**values)
         except ValidationError as error:
-            alias_of = {name: alias for alias, name in known.items()}
             lines = []
             for problem in error.errors():
-                name = str(problem["loc"][0]) if problem["loc"] else "?"
-                variable = alias_of.get(name) or name
                 message = problem["msg"].removeprefix("Value error, ")
-                given = values.get(name, problem["input"])
-                lines.append(f"{variable} = {str(given)!r}: {message}")
+                if not problem["loc"]:
+                    lines.append(message)
+                    continue
+                name = str(problem["loc"][0])
+                name = known.get(name, name)
+                shown = "**********" if name in _secrets() else str(values.get(name, problem["input"]))
+                from_file = told.get(_alias(name)) if _alias(name) not in given and name not in overrides else None
+                where = f" ({from_file.place})" if from_file else ""
+                lines.append(f"{_alias(name)} = {shown!r}{where}: {message}")
             raise SettingsError("; ".join(lines)) from None
 
     def environment(self) -> dict[str, str]:
-        """The variables that give another process, or dbt's profile, these same settings."""
+        """The variables that give another process, or dbt's profile, these same settings.
+
+        Who is told of alerts is not among them, secrets least of all: what is handed to Dagster and dbt may be shown. A
+        process that needs it reads it as this one did.
+        """
         variables: dict[str, str] = {}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if field.alias and value is not None:
+            if field.alias and value is not None and not name.startswith("alert_"):
                 variables[field.alias] = str(value)
         return variables
 
@@ -183,6 +288,76 @@ class Settings(BaseModel):
         return self.home / "pulse.duckdb"
 
     @property
+    def alerts(self) -> Path:
+        """Alerts that were sent, or wait to be."""
+        return self.home / "alerts"
+
+    @property
     def dagster_home(self) -> Path:
         """History of runs, checks and materializations."""
         return self.home / "dagster"
+
+
+def _alias(name: str) -> str:
+    """The variable of a field."""
+    field = Settings.model_fields.get(name)
+    return field.alias if field is not None and field.alias else name
+
+
+def _secrets() -> frozenset[str]:
+    """Fields whose values are shown, stored and handed on nowhere."""
+    return frozenset(name for name, field in Settings.model_fields.items() if field.annotation == (SecretStr | None))
+
+
+_PATHS = ("PULSE_DATA_DIR", "PULSE_SOURCE", "PULSE_DBT_PROJECT")
+
+
+def _from_files(project: Path, home: Path | None, given: Mapping[str, str]) -> dict[str, Variable]:
+    """The PULSE_ variables of the project's `.env` and of the home's, which goes first.
+
+    Args:
+        project: Folder of the project.
+        home: The home, where environment or command line name it.
+        given: What the environment says, and goes before.
+
+    Raises:
+        SettingsError: A file cannot be understood, others may read its secrets, or the home's names another home.
+    """
+    try:
+        told = _pulse_variables(project / ".env")
+        if home is None:
+            named = told.get("PULSE_DATA_DIR")
+            home = Path(named.value) if named and named.value else Settings.model_fields["home"].default
+        of_home = {}
+        if home.expanduser().resolve() != project.resolve():
+            of_home = _pulse_variables(home.expanduser() / ".env")
+    except EnvFileError as error:
+        raise SettingsError(str(error)) from None
+    if "PULSE_DATA_DIR" in of_home:
+        raise SettingsError(
+            f"PULSE_DATA_DIR ({of_home['PULSE_DATA_DIR'].place}) cannot be set in the home's own .env: set it in the "
+            "environment or in the project's."
+        )
+    told |= of_home
+    for variable in told.values():
+        secret = variable.name not in given and variable.name in map(_alias, _secrets())
+        if secret and variable.path.stat().st_mode & 0o007:
+            raise SettingsError(
+                f"{variable.name} ({variable.place}) is a secret, and anybody may read the file: "
+                f"chmod 600 {shlex.quote(str(variable.path))}"
+            )
+    return told
+
+
+def _pulse_variables(path: Path) -> dict[str, Variable]:
+    """The PULSE_ variables of a file; a relative path counts from the file's folder."""
+    found = {}
+    for variable in read_env_file(path):
+        if not variable.name.startswith("PULSE_"):
+            continue
+        is_word = variable.name == "PULSE_SOURCE" and variable.value in ("auto", "synthetic")
+        if variable.name in _PATHS and variable.value and not is_word:
+            value = str(path.parent / Path(variable.value).expanduser())
+            variable = replace(variable, value=value)  # noqa: PLW2901
+        found[variable.name] = variable
+    return found

@@ -52,12 +52,13 @@ class _Found:
     where: str = ""
 
 
-def open_files(path: Path, quarantine: Path) -> FilesSource:
+def open_files(path: Path, quarantine: Path, leave: frozenset[Path] = frozenset()) -> FilesSource:
     """A source made of files.
 
     Args:
         path: A sources.yml, a folder such as landing/, or a single file.
         quarantine: Folder for bad rows; made when needed.
+        leave: Files that are not to be read yet, by their resolved paths.
 
     Returns:
         The source. No data file has been read yet.
@@ -67,16 +68,16 @@ def open_files(path: Path, quarantine: Path) -> FilesSource:
     """
     if path.is_dir():
         own = path / MAPPING_NAME
-        return FilesSource(path, quarantine, load_mapping(own) if own.is_file() else None)
+        return FilesSource(path, quarantine, load_mapping(own) if own.is_file() else None, leave)
     if not path.is_file():
         raise SourceError(f"{path}: there is no such file or folder.")
     if path.suffix.lower() in (".yml", ".yaml"):
         mapping = load_mapping(path)
         if not mapping.files:
             raise SourceError(f"{path}: files: is empty. Name at least one path with its table.")
-        return FilesSource(path, quarantine, mapping)
+        return FilesSource(path, quarantine, mapping, leave)
     own = path.with_name(MAPPING_NAME)
-    return FilesSource(path, quarantine, load_mapping(own) if own.is_file() else None)
+    return FilesSource(path, quarantine, load_mapping(own) if own.is_file() else None, leave)
 
 
 def has_files(folder: Path) -> bool:
@@ -117,11 +118,15 @@ class FilesSource:
         path: A sources.yml, a folder, or a single file.
         quarantine: Folder for bad rows; made when needed.
         mapping: The sources.yml that applies, checked.
+        leave: Files that are not to be read yet, by their resolved paths.
     """
 
-    def __init__(self, path: Path, quarantine: Path, mapping: Mapping | None) -> None:
+    def __init__(
+        self, path: Path, quarantine: Path, mapping: Mapping | None, leave: frozenset[Path] = frozenset()
+    ) -> None:
         self._path = path
         self._quarantine = quarantine
+        self._leave = leave
         self._mapping = mapping
         self._base = path if path.is_dir() else path.parent
         self._words = Vocabulary(mapping.document.aliases if mapping else {})
@@ -142,6 +147,19 @@ class FilesSource:
             return self._path.name
         here = Path.cwd()
         return f"files in {self._base.relative_to(here) if self._base.is_relative_to(here) else self._base}"
+
+    @property
+    def mapping_path(self) -> Path | None:
+        """The sources.yml that applies."""
+        return self._mapping.path if self._mapping else None
+
+    def files(self) -> dict[str, Path]:
+        """Every file by its name, none of them opened.
+
+        Raises:
+            SourceError: sources.yml names a file that is not there.
+        """
+        return {found.name: found.path for found in self._found()}
 
     def deliver(self, contract: Contract, folder: Path, request: Request) -> list[Delivery]:
         """Write the good rows of every file of one table as Parquet; see `sources.delivery.Source`.
@@ -255,6 +273,8 @@ class FilesSource:
             plans: list[Plan] = []
             mistakes = []
             for found in self._found():
+                if found.path.resolve() in self._leave:
+                    continue
                 try:
                     plans += self._plan(found)
                 except SourceError as error:

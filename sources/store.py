@@ -211,8 +211,18 @@ class RawFolder:
                     latest.append(last)
         return max(latest, default=None)
 
-    def write_clock(self, as_of: date, received_on: date, batch: int) -> None:
-        """Write the one-row table ``pulse.clock``: the day everything downstream is computed for."""
+    def write_clock(
+        self, as_of: date, received_on: date, batch: int, pii: str = "keep", pii_salt: str | None = None
+    ) -> None:
+        """Write the one-row table ``pulse.clock``: the day everything downstream is computed for.
+
+        Args:
+            as_of: That day.
+            received_on: The day of the refresh.
+            batch: Its number.
+            pii: What becomes of names and e-mail addresses from staging on: keep, mask or hash.
+            pii_salt: What they are hashed with.
+        """
         folder = self.path / "pulse" / "clock"
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / ".clock.parquet"
@@ -221,12 +231,24 @@ class RawFolder:
                 f"""
                 copy (
                     select
-                        date '{as_of}' as as_of, date '{received_on}' as received_on, {batch}::bigint as refresh
+                        date '{as_of}' as as_of, date '{received_on}' as received_on, {batch}::bigint as refresh,
+                        {literal(pii)} as pii, {literal(pii_salt) if pii_salt else "null::varchar"} as pii_salt
                 ) to {literal(str(temporary))} (format parquet)
                 """
             )
         sync([temporary])
         temporary.replace(folder / "clock.parquet")
+
+    def pii(self) -> str:
+        """What becomes of names and e-mail addresses in what was built from here; keep where nothing was."""
+        file = self.path / "pulse" / "clock" / "clock.parquet"
+        if not file.exists():
+            return "keep"
+        with duckdb.connect() as connection:
+            relation = f"read_parquet({literal(str(file))})"
+            # Clocks of earlier versions do not say: they knew nothing else.
+            names = [column[0] for column in connection.execute(f"describe from {relation}").fetchall()]
+            return str(first_row(connection, f"select pii from {relation}")[0]) if "pii" in names else "keep"
 
     def clock(self) -> tuple[date, int]:
         """``as_of`` and the refresh number that downstream tables are built for."""

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.gate import objections, required_by
+from orchestration.modes import share_waiting
 from orchestration.resources import RawStore, Warehouse
 from orchestration.settings import Settings
 from reports.site import publish_site
@@ -60,6 +61,7 @@ def build_publish_asset(
         for stranger in warehouse.drop_strangers(belonging):
             context.log.warning(f"{stranger} belongs to no model of the project and is dropped.")
         size = warehouse.publish(settings.published, refresh)
+        share_waiting(settings.home, refresh)
         publish_site(settings.home, refresh)
         tables = warehouse.read(
             """

@@ -11,8 +11,11 @@ from datetime import date, timedelta
 import dagster as dg
 import duckdb
 
+from orchestration.landing import Landing, look, remember
+from orchestration.modes import pii_salt
 from orchestration.preview import preview_markdown
 from orchestration.resources import RawStore, Warehouse, quoted
+from orchestration.retention import tidy
 from orchestration.settings import Settings
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
@@ -30,8 +33,11 @@ def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
     def raw_tables(
         context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
     ) -> Iterator[dg.MaterializeResult]:
+        tidy(settings, context.instance, warehouse, context.log.warning)
         try:
-            yield from refresh_raw(context.log.warning, settings, raw.folder, warehouse)
+            # Whoever starts a run looks at the files first; schedule and sensor leave alone what is being written.
+            attended = not {"dagster/schedule_name", "dagster/sensor_name"} & context.run.tags.keys()
+            yield from refresh_raw(context.log.warning, settings, raw.folder, warehouse, attended=attended)
         except SourceError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
 
@@ -39,7 +45,12 @@ def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
 
 
 def refresh_raw(
-    say: Callable[[str], None], settings: Settings, folder: RawFolder, warehouse: Warehouse
+    say: Callable[[str], None],
+    settings: Settings,
+    folder: RawFolder,
+    warehouse: Warehouse,
+    *,
+    attended: bool = True,
 ) -> Iterator[dg.MaterializeResult]:
     """Read the source and bring the raw tables up to date.
 
@@ -48,6 +59,7 @@ def refresh_raw(
         settings: The settings.
         folder: The raw folder.
         warehouse: Keeps the record of the refresh.
+        attended: Whether somebody started it, who wants every file read; else those still growing are left.
 
     Yields:
         One result a table, the clock last.
@@ -60,11 +72,13 @@ def refresh_raw(
     received_on = settings.today()
     last_day = settings.as_of or received_on - timedelta(days=1)
     starts_on = synthetic_start(state.began_on, last_day)
-    source = open_source(settings, starts_on, folder.memory)
-    # Zoned times are stored as local ones, so another zone means other rows.
-    identity = source.identity if is_synthetic(settings) else f"{source.identity}, times in {settings.timezone}"
-    identity = f"{identity}, format {RAW_FORMAT}"
+    landing = _landing(say, settings, attended=attended)
+    source = open_source(settings, starts_on, folder.memory, landing.left)
+    identity = _identity(settings, source)
     changed = state.identity is not None and state.identity != identity
+    pii_changed = folder.exists() and folder.pii() != settings.pii
+    if pii_changed:
+        say(f"PULSE_PII is now {settings.pii}: the warehouse is built anew, so that nothing of before stays in it.")
     if changed:
         say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
     refresh = max(state.batch, warehouse.last_refresh()) + 1
@@ -88,43 +102,25 @@ def refresh_raw(
             deliveries = source.deliver(contract, folder.incoming(contract), request)
             _refuse_currencies([*files.values(), *deliveries])
             merged = folder.merge(contract, deliveries, refresh)
-            for delivery in deliveries:
-                if delivery.content_hash and delivery.content_hash not in files:
-                    files[delivery.content_hash] = KnownFile(
-                        delivery.name,
-                        delivery.table,
-                        delivery.rows,
-                        delivery.quarantined,
-                        refresh,
-                        delivery.set_aside,
-                        delivery.left_out,
-                        delivery.currency,
-                    )
+            files = {**_read_now(deliveries, refresh), **files}
             refused += [delivery for delivery in deliveries if delivery.newly_set_aside]
-            for message in filter(None, map(_remark, deliveries)):
+            for message in _remarks(deliveries, shows_rows=settings.pii == "keep"):
                 say(message)
-            for delivery in deliveries:
-                for note in delivery.notes:
-                    say(f"{delivery.name}: {note}")
             outcomes += merged
             warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
             yield _result(contract, folder, merged, deliveries, settings)
-        for message in _no_longer_in_files(outcomes, files, folder.state().files):
+        before = _but(folder.state().files, landing.growing)
+        for message in (*_no_longer_in_files(outcomes, files, before), *_strangers(folder)):
             say(message)
-        buyers, known = folder.buyers()
-        if buyers and known == 0 and folder.row_count(BY_NAME["shop.customers"]):
-            say(
-                f"None of the {buyers:,} customers with a sale is among shop.customers: do both files say who by the "
-                "same id?"
-            )
         folder.clear_incoming()
         as_of = None if refused else _as_of(settings, folder, received_on, source)
         # Identity and files are kept with the rows: a refresh that fails later must not read or rebuild again.
         began_on = starts_on.isoformat() if is_synthetic(settings) else None
         delivered_to = max(filter(None, (delivered_to, last_day.isoformat()))) if began_on else None
         folder.save(RawState(identity, refresh, began_on, files, delivered_to))
+        remember(folder.path, landing.complete)
 
-    if changed:
+    if changed or pii_changed:
         warehouse.reset()
         warehouse.begin_refresh(refresh, source.title)
     warehouse.note_refresh(refresh, as_of, [asdict(outcome) for outcome in outcomes])
@@ -135,7 +131,7 @@ def refresh_raw(
             + f"\nThat is done when more than {BAD_SHARE:.0%} of a file's rows, and at least {BAD_ROWS}, are "
             "bad. Mend the file, or say in sources.yml how it is to be read; `pulse sources check` shows more of them."
         )
-    folder.write_clock(as_of, received_on, refresh)
+    folder.write_clock(as_of, received_on, refresh, settings.pii, pii_salt(settings.home, settings.pii))
     yield dg.MaterializeResult(
         asset_key=CLOCK,
         metadata={
@@ -241,6 +237,9 @@ def _result(
         for word in ("rows", "inserted", "restated", "duplicate", "quarantined", "left_out")
     }
     more: dict[str, dg.MetadataValue] = {}
+    if settings.pii == "keep":
+        # Raw rows are as they came; Dagster's history is no place for what is to be hidden.
+        more["preview"] = dg.MetadataValue.md(preview_markdown(frame))
     if totals["quarantined"]:
         more["quarantine"] = dg.MetadataValue.path(str(settings.quarantine / contract.source / contract.table))
     if lines := [line for delivery in deliveries for line in _how_read(delivery)]:
@@ -252,7 +251,6 @@ def _result(
             "dagster/row_count": folder.row_count(contract),
             "files": len(outcomes),
             **{f"rows_{word}" if word != "rows" else "rows_in": count for word, count in totals.items()},
-            "preview": dg.MetadataValue.md(preview_markdown(frame)),
             **more,
         },
     )
@@ -285,8 +283,68 @@ def _no_longer_in_files(
                 yield f"{known.name} has changed; {loaded - kept:,} rows it held before are no longer in it. {remedy}"
 
 
-def _remark(delivery: Delivery) -> str | None:
-    """What the user should know of a delivery though it did not fail the refresh."""
+def _landing(say: Callable[[str], None], settings: Settings, *, attended: bool) -> Landing:
+    """The files before any of them is read, and which of them are left alone."""
+    landing = look(settings).as_read(attended=attended)
+    if landing.growing:
+        say(f"Still being written and left to a later refresh: {', '.join(sorted(landing.growing))}.")
+    return landing
+
+
+def _identity(settings: Settings, source: Source) -> str:
+    """Names the source and how it is read: with another one, raw is filled anew."""
+    # Zoned times are stored as local ones, so another zone means other rows.
+    identity = source.identity if is_synthetic(settings) else f"{source.identity}, times in {settings.timezone}"
+    return f"{identity}, format {RAW_FORMAT}"
+
+
+def _read_now(deliveries: Sequence[Delivery], refresh: int) -> dict[str, KnownFile]:
+    """The files behind deliveries, as they are remembered, by content hash."""
+    return {
+        delivery.content_hash: KnownFile(
+            delivery.name,
+            delivery.table,
+            delivery.rows,
+            delivery.quarantined,
+            refresh,
+            delivery.set_aside,
+            delivery.left_out,
+            delivery.currency,
+        )
+        # Of two files with one content the first is remembered.
+        for delivery in reversed(deliveries)
+        if delivery.content_hash
+    }
+
+
+def _strangers(folder: RawFolder) -> Iterator[str]:
+    """That sales and customers may not speak of the same people."""
+    buyers, known = folder.buyers()
+    if buyers and known == 0 and folder.row_count(BY_NAME["shop.customers"]):
+        yield (
+            f"None of the {buyers:,} customers with a sale is among shop.customers: do both files say who by the "
+            "same id?"
+        )
+
+
+def _but(known: Mapping[str, KnownFile], left: Iterable[str]) -> dict[str, KnownFile]:
+    """What was read of other files than those left alone now, and than what lies in them."""
+    left = tuple(left)
+    return {
+        content_hash: file
+        for content_hash, file in known.items()
+        if not any(file.name == name or file.name.startswith(f"{name}/") for name in left)
+    }
+
+
+def _remarks(deliveries: Sequence[Delivery], *, shows_rows: bool) -> Iterator[str]:
+    """What the user should know of deliveries though they did not fail the refresh."""
+    yield from filter(None, (_remark(delivery, shows_rows=shows_rows) for delivery in deliveries))
+    yield from (f"{delivery.name}: {note}" for delivery in deliveries for note in delivery.notes)
+
+
+def _remark(delivery: Delivery, *, shows_rows: bool) -> str | None:
+    """What the user should know of a delivery though it did not fail the refresh; with examples, if they may show."""
     if delivery.newly_set_aside:
         return None
     if delivery.set_aside:
@@ -294,4 +352,4 @@ def _remark(delivery: Delivery) -> str | None:
     if not delivery.quarantined or delivery.parquet is None:
         return None
     rows = f"{delivery.quarantined} of {delivery.rows} rows"
-    return "\n    ".join([f"{delivery.name}: {rows} went to quarantine.", *delivery.examples])
+    return "\n    ".join([f"{delivery.name}: {rows} went to quarantine.", *(delivery.examples if shows_rows else ())])

@@ -4,7 +4,7 @@
 #}
 {% macro record_raw_state() -%}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
-        {%- set parts = [var('negative_sentiment_below') | string] -%}
+        {%- set parts = [var('negative_sentiment_below') | string, env_var('PULSE_PII', 'keep')] -%}
         {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed') -%}
             {%- do parts.append(node.checksum.checksum) -%}
         {%- endfor -%}

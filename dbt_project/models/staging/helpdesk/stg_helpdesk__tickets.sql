@@ -7,7 +7,7 @@ with
         select
             -- ids
             ticket_id,
-            customer_id,
+            {{ personal('customer_id', 'customer') }},
             product_id,
 
             -- strings

@@ -8,7 +8,7 @@ with
             -- ids
             contact_id,
             campaign_id,
-            customer_id,
+            {{ personal('customer_id', 'customer') }},
             converted_order_id,
 
             -- numbers

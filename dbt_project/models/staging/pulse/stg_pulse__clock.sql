@@ -11,6 +11,9 @@ with
             {% else %}
                 as_of,
             {% endif %}
+            {% if env_var('PULSE_PII', 'keep') != 'keep' %}
+                pii_salt,
+            {% endif %}
             received_on
         from source
     )

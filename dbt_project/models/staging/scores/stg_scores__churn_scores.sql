@@ -6,7 +6,7 @@ with
     renamed as (
         select
             -- ids
-            customer_id,
+            {{ personal('customer_id', 'customer') }},
 
             -- numbers
             cast(churn_score as double) as churn_probability,

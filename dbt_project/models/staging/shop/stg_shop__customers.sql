@@ -6,11 +6,11 @@ with
     renamed as (
         select
             -- ids
-            customer_id,
+            {{ personal('customer_id', 'customer') }},
 
             -- strings
-            name,
-            email,
+            {{ personal('name', 'name') }},
+            {{ personal('email', 'email') }},
             industry,
             region,
             city,

@@ -8,7 +8,7 @@ with
             -- ids
             sale_id,
             order_id,
-            customer_id,
+            {{ personal('customer_id', 'customer') }},
             product_id,
 
             -- strings

@@ -7,7 +7,7 @@ with
         select
             -- ids
             activity_id,
-            customer_id,
+            {{ personal('customer_id', 'customer') }},
 
             -- strings
             lower(activity_type) as activity_type,

@@ -8,7 +8,7 @@ with
             -- ids
             event_id,
             session_id,
-            customer_id,
+            {{ personal('customer_id', 'customer') }},
             product_id,
             campaign_id,
 

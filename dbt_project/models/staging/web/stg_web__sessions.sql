@@ -7,7 +7,7 @@ with
         select
             -- ids
             session_id,
-            customer_id,
+            {{ personal('customer_id', 'customer') }},
             order_id,
 
             -- strings

@@ -1,0 +1,96 @@
+"""Who may read what a refresh writes, and what the sensors make of refreshes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from orchestration.automation import build_sensors
+from orchestration.automation.sensors import note_failure
+from orchestration.lock import writer_lock
+from orchestration.resources import build_resources
+from orchestration.settings import Settings
+from tests.conftest import Refresh
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_only_what_is_published_can_be_read_by_the_group_and_nothing_by_others(shop: Refresh) -> None:
+    assert shop.succeeded, shop.output
+    home = shop.home
+    private = {name: mode(home / name) for name in ("raw", "models", "dbt", "warehouse.duckdb", "work.duckdb")}
+    assert private == {"raw": 0o700, "models": 0o700, "dbt": 0o700, "warehouse.duckdb": 0o600, "work.duckdb": 0o600}
+    assert mode(home / "pulse.duckdb") == 0o640
+    pages = [home / "reports", *(home / "reports").rglob("*")]
+    assert {mode(path) for path in pages if path.is_dir()} == {0o750}
+    assert {mode(path) for path in pages if path.is_file()} == {0o640}
+    opened = {path.name for path in home.iterdir() if mode(path) & 0o077}
+    assert opened == {"pulse.duckdb", "reports"}
+
+
+def failed_run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    @dg.asset
+    def broken() -> None:
+        raise dg.Failure(description="sales.csv was set aside", allow_retries=False)
+
+    job = dg.define_asset_job("refresh", [broken])
+    definitions = dg.Definitions(assets=[broken], jobs=[job])
+    return definitions.resolve_job_def("refresh").execute_in_process(instance=instance, raise_on_error=False)
+
+
+def test_a_failed_run_is_noted_and_told_once(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"PULSE_ALERT_SINKS": "file"}, home=tmp_path)
+    warehouse = build_resources(settings)["warehouse"]
+    warehouse.begin_refresh(1, "a test")
+    (sensor,) = [each for each in build_sensors(settings) if each.name == "failures"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = failed_run(instance)
+        context = dg.build_run_status_sensor_context(
+            sensor_name="failures",
+            dagster_event=result.get_run_failure_event(),
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+        ).for_run_failure()
+        assert sensor(context).skip_message == "Alerts sent: 1 to file."
+        assert sensor(context).skip_message == "Told already."
+    (line,) = [json.loads(line) for line in (tmp_path / "alerts" / "alerts.jsonl").read_text().splitlines()]
+    assert (line["kind"], line["severity"]) == ("refresh_failed", "critical")
+    assert line["evidence"] == "broken: sales.csv was set aside Nothing has been published yet."
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        assert connection.execute("select refresh, status from meta.refreshes").fetchall() == [(1, "failed")]
+
+
+def test_a_refresh_under_way_is_not_noted_as_failed(tmp_path: Path) -> None:
+    settings = Settings.from_environment({}, home=tmp_path)
+    assert not note_failure(settings)
+    build_resources(settings)["warehouse"].begin_refresh(1, "a test")
+    with writer_lock(settings.home):
+        assert not note_failure(settings)
+    assert note_failure(settings)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_alert_sensor_says_what_it_did(shop: Refresh, tmp_path: Path, damaged: bool) -> None:
+    shutil.copy(shop.home / "pulse.duckdb", tmp_path)
+    settings = Settings.from_environment({"PULSE_ALERT_SINKS": "file", "PULSE_ALERT_SEVERITY": "info"}, home=tmp_path)
+    if damaged:
+        settings.published.write_bytes(settings.published.read_bytes()[:5000])
+    (sensor,) = [each for each in build_sensors(settings) if each.name == "alerts"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        told = sensor(dg.build_sensor_context(instance)).skip_message
+        again = sensor(dg.build_sensor_context(instance)).skip_message
+    alerts = 0
+    if not damaged:
+        with duckdb.connect(str(settings.published), read_only=True) as connection:
+            tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
+            if ("alerts",) in tables:
+                ((alerts,),) = connection.execute("select count(*) from marts.alerts").fetchall()
+    assert told == (f"Alerts sent: {alerts} to file." if alerts else "No new alerts.")
+    assert again == "No new alerts."
