@@ -6,6 +6,12 @@ with
         select * from {{ ref('customer_360') }}
     ),
 
+    totals as (
+        select
+            (select sum(net_revenue_365d) from customers) as net_revenue_365d,
+            (select sum(negative_count) from {{ ref('customer_sentiment') }}) as negative_count
+    ),
+
     negative_days as (
         select
             tickets.customer_id,
@@ -44,10 +50,12 @@ with
             moods.first_negative_on,
             moods.last_negative_on,
             coalesce(moods.first_seen_on, moods.last_negative_on) as first_seen_on,
-            customers.net_revenue_365d
+            customers.net_revenue_365d,
+            totals.negative_count as all_negative_count
         from {{ ref('stg_ml__ticket_anomalies') }} as anomalies
         inner join moods on anomalies.customer_id = moods.customer_id
         inner join customers on anomalies.customer_id = customers.customer_id
+        cross join totals
         where
             anomalies.is_anomaly
             and moods.last_negative_on > {{ add_days(as_of(), '-' ~ var('alert_recent_days')) }}
@@ -57,13 +65,15 @@ with
         select
             customers.*,
             before.churn_probability as probability_before,
-            before.cutoff_date
+            before.cutoff_date,
+            totals.net_revenue_365d as all_net_revenue_365d
         from customers
         inner join {{ ref('stg_ml__churn_scores_before') }} as before
             on
                 customers.customer_id = before.customer_id
                 and customers.churn_horizon_days = before.horizon_days
                 and customers.scores_as_of = before.as_of
+        cross join totals
         where
             (customers.value_tier = 'High' or customers.m_score = 5)
             and customers.days_since_last_purchase < {{ var('at_risk_recent_days') }}
@@ -89,7 +99,7 @@ select
     0 as related_count,
     cast(null as double) as driver_share,
     {{ money('net_revenue_365d') }} as value_at_stake,
-    negative_count - expected_count as measure,
+    {{ ratio('negative_count - expected_count', 'all_negative_count') }} as measure,
     first_negative_on as started_on,
     last_negative_on as ended_on,
     first_seen_on
@@ -113,7 +123,9 @@ select
     0,
     cast(null as double),
     {{ money('net_revenue_365d') }},
-    churn_probability,
+    {{ ratio(
+        '(churn_probability - probability_before) * cast(net_revenue_365d as double)', 'all_net_revenue_365d'
+    ) }},
     {{ add_days('cutoff_date', 1) }},
     scores_as_of,
     {{ add_days('cutoff_date', 1) }}

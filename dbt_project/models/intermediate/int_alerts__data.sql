@@ -159,7 +159,7 @@ select
     table_name as subject_id,
     'No ' || table_name || ' for ' || {{ in_words('silent_days', 0) }} || ' days' as title,
     'The last day with any was ' || cast(last_day as varchar) || '; the longest gap of the year before was '
-    || {{ in_words('longest_days', 0) }} || ' days' as evidence,
+    || {{ in_words('longest_days', 0) }} || case when longest_days = 1 then ' day' else ' days' end as evidence,
     'days' as unit,
     cast(silent_days as double) as value,
     cast(longest_days as double) as expected_value,
@@ -226,8 +226,8 @@ select
     'column',
     'products.unit_cost',
     {{ percent_text('uncosted_share') }} || ' of sales are of unknown cost',
-    {{ in_words('uncosted_product_count', 0) }}
-    || ' products sold in the last 30 days have no unit cost; margins leave them out',
+    'Products sold in the last 30 days without a unit cost: ' || {{ in_words('uncosted_product_count', 0) }}
+    || '; margins leave them out',
     'share',
     uncosted_share,
     cast(0 as double),
@@ -249,7 +249,8 @@ select
     cast(scores_as_of as varchar),
     'table',
     'churn_scores',
-    'Scores are ' || {{ in_words('age_days', 0) }} || ' days older than the data',
+    'Scores are ' || {{ in_words('age_days', 0) }} || case when age_days = 1 then ' day' else ' days' end
+    || ' older than the data',
     'They were computed for ' || cast(scores_as_of as varchar) || '; run the models again',
     'days',
     cast(age_days as double),

@@ -45,7 +45,7 @@ select
     product_id as subject_id,
     'Product ' || product_id || ': units ' || direction || ' ' || {{ percent_text('abs(change_ratio)') }} || ' in '
     || substr(cast(month as varchar), 1, 7) as title,
-    {{ in_words('units_now', 0) }} || ' units after ' || {{ in_words('units_before', 0) }}
+    'Units: ' || {{ in_words('units_now', 0) }} || ' after ' || {{ in_words('units_before', 0) }}
     || ' in the month before' as evidence,
     'units' as unit,
     units_now as value,
