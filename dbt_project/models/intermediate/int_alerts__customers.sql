@@ -64,21 +64,21 @@ with
     risk as (
         select
             customers.*,
-            before.churn_probability as probability_before,
-            before.cutoff_date,
+            earlier.churn_probability as probability_before,
+            earlier.cutoff_date,
             totals.net_revenue_365d as all_net_revenue_365d
         from customers
-        inner join {{ ref('stg_ml__churn_scores_before') }} as before
+        inner join {{ ref('stg_ml__churn_scores_before') }} as earlier
             on
-                customers.customer_id = before.customer_id
-                and customers.churn_horizon_days = before.horizon_days
-                and customers.scores_as_of = before.as_of
+                customers.customer_id = earlier.customer_id
+                and customers.churn_horizon_days = earlier.horizon_days
+                and customers.scores_as_of = earlier.as_of
         cross join totals
         where
             (customers.value_tier = 'High' or customers.m_score = 5)
             and customers.days_since_last_purchase < {{ var('at_risk_recent_days') }}
             and customers.risk_tier <> 'Low'
-            and customers.churn_probability - before.churn_probability >= {{ var('alert_min_risk_jump') }}
+            and customers.churn_probability - earlier.churn_probability >= {{ var('alert_min_risk_jump') }}
     )
 
 select
@@ -106,27 +106,27 @@ select
 from sentiment
 union all
 select
-    'churn_risk_jump',
-    customer_id || '/' || cast(cutoff_date as varchar),
-    'customer',
-    customer_id,
+    'churn_risk_jump' as kind,
+    customer_id || ':' || cast(cutoff_date as varchar) as finding,
+    'customer' as subject_type,
+    customer_id as subject_id,
     'Customer ' || customer_id || ': churn risk up from ' || {{ percent_text('probability_before') }} || ' to '
-    || {{ percent_text('churn_probability') }} || ' since ' || cast(cutoff_date as varchar),
+    || {{ percent_text('churn_probability') }} || ' since ' || cast(cutoff_date as varchar) as title,
     {{ in_words('net_revenue_365d', 2) }} || ' net revenue in the last 365 days'
-    || coalesce('; ' || reason_1, ''),
-    'probability',
-    churn_probability,
-    probability_before,
-    {{ ratio('churn_probability - probability_before', 'probability_before') }},
-    cast(null as double),
-    purchase_count,
-    0,
-    cast(null as double),
-    {{ money('net_revenue_365d') }},
+    || coalesce('; ' || reason_1, '') as evidence,
+    'probability' as unit,
+    churn_probability as value,
+    probability_before as expected_value,
+    {{ ratio('churn_probability - probability_before', 'probability_before') }} as change_ratio,
+    cast(null as double) as q_value,
+    purchase_count as row_count,
+    0 as related_count,
+    cast(null as double) as driver_share,
+    {{ money('net_revenue_365d') }} as value_at_stake,
     {{ ratio(
         '(churn_probability - probability_before) * cast(net_revenue_365d as double)', 'all_net_revenue_365d'
-    ) }},
-    {{ add_days('cutoff_date', 1) }},
-    scores_as_of,
-    {{ add_days('cutoff_date', 1) }}
+    ) }} as measure,
+    {{ add_days('cutoff_date', 1) }} as started_on,
+    scores_as_of as ended_on,
+    {{ add_days('cutoff_date', 1) }} as first_seen_on
 from risk
