@@ -31,7 +31,14 @@ PROMISED = {
     "fct_tickets": ["ticket_id", "customer_id"],
     "monthly_product_sales": ["product_id", "month"],
     "customer_sentiment": ["customer_id"],
-    "customer_360": ["customer_id", "segment_score"],
+    "customer_360": [
+        "customer_id", "segment_score", "probability_alive", "expected_orders_90d", "expected_order_value", "clv_365d",
+        "clv_365d_low", "clv_365d_high", "clv_basis", "value_tier", "next_order_on", "intent_score", "last_session_on",
+        "persona", "uplift_probability", "behaviour_score", "activity_trend", "risk_signals", "open_ticket_count",
+        "next_action", "next_action_channel", "next_action_reason", "next_action_expected_profit",
+        "next_action_deadline_on", "next_action_is_control", "offer_type", "offer_discount_rate", "offer_message",
+        "offer_valid_until",
+    ],
     "fct_sessions": ["session_id", "customer_id"],
     "customer_rfm_history": ["customer_id", "cutoff_date", "segment"],
     "segment_migration": ["from_segment", "to_segment", "customer_count"],
@@ -61,6 +68,23 @@ PROMISED = {
     "simple_retention_roi": ["label", "roi"],
     "contact_features": ["contact_id", "customer_id", "is_control", "orders_after_30d"],
     "persona_distribution": ["persona", "customer_count", "session_count", "conversion_rate", "net_revenue"],
+    "product_360": [
+        "product_id", "trend_direction", "trend_change_ratio", "trend_q_value", "trend_month", "changed_on",
+        "ticket_count", "negative_rate", "top_topic", "bought_together_1", "bought_together_2", "bought_together_3",
+        "top_customer_1", "top_customer_2", "top_customer_3",
+    ],
+    "alerts": [
+        "alert_id", "kind", "severity", "subject_type", "subject_id", "title", "evidence", "value", "expected_value",
+        "first_seen_on", "page",
+    ],
+    "overview": [
+        "metric", "label", "unit", "value", "previous_value", "change_ratio", "direction_is_good", "period_start",
+        "period_end", "display_order",
+    ],
+    "kpi_snapshots": ["snapshot_on", "metric", "value"],
+    "leadership_monthly": ["month", "net_revenue"],
+    "sales_call_list": ["position", "customer_id", "occasion"],
+    "support_priority_queue": ["position", "ticket_id", "priority_score"],
 }  # fmt: skip
 """Columns that DESIGN names, by mart; where it names none, the keys. Others may join, none may go."""
 

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from ml.churn import ChurnClassifier, choose_candidate, sample_groups
 from ml.churn_protocol import closed_cutoffs, evaluate_and_score, feature_columns, score
-from ml.churn_results import probability_tier, recency_tier
+from ml.churn_results import probability_tier, recency_tier, scores_before
 from ml.gains import Retention
 from ml.reasons import Reason, top_reasons
 
@@ -401,6 +401,24 @@ def test_a_good_frame_is_judged_on_a_later_cutoff_and_scored():
     assert (scores["churn_probability"] == scores["churn_probability"].round(6)).all()
     assert scores["risk_tier"].tolist() == probability_tier(scores["churn_probability"]).tolist()
     assert scores["reason_1"].str.startswith("no order for").sum() > 50
+
+
+def test_an_earlier_cutoff_is_scored_by_todays_model():
+    frame, result = features(), trained()
+    today, before = (frame[frame["cutoff_date"] == cutoff].sample(frac=1, random_state=1) for cutoff in CUTOFFS[-1:-3:-1])
+    same = scores_before(result, today)
+    assert same["customer_id"].tolist() == result.scores["customer_id"].tolist()
+    assert same["churn_probability"].tolist() == result.scores["churn_probability"].tolist()
+    earlier = scores_before(result, before)
+    assert set(earlier["cutoff_date"]) == {CUTOFFS[-2]}
+    assert set(earlier["model_version"]) == {result.model_version}
+    assert earlier["churn_probability"].tolist() != same["churn_probability"].tolist()
+    # nobody is scored by a rule, and nobody at a cutoff without customers
+    by_rule = evaluate_and_score(features(20), AS_OF, 30)
+    assert by_rule.model_version == "recency_rule"
+    assert scores_before(by_rule, before).empty
+    nobody = scores_before(result, before.head(0))
+    assert nobody.dtypes.astype(str).to_dict() == earlier.dtypes.astype(str).to_dict()
 
 
 def test_one_day_earlier_the_last_cutoff_is_open():

@@ -59,9 +59,9 @@ with
         where is_associated
         union all
         select
-            product_id_b,
-            product_id_a,
-            pair_orders - expected_orders
+            product_id_b as product_id,
+            product_id_a as other_id,
+            pair_orders - expected_orders as extra_orders
         from {{ ref('stg_ml__product_associations') }}
         where is_associated
     ),

@@ -6,6 +6,12 @@ with
         select * from {{ ref('customer_360') }}
     ),
 
+    totals as (
+        select
+            (select sum(net_revenue_365d) from customers) as net_revenue_365d,
+            (select sum(negative_count) from {{ ref('customer_sentiment') }}) as negative_count
+    ),
+
     negative_days as (
         select
             tickets.customer_id,
@@ -44,10 +50,12 @@ with
             moods.first_negative_on,
             moods.last_negative_on,
             coalesce(moods.first_seen_on, moods.last_negative_on) as first_seen_on,
-            customers.net_revenue_365d
+            customers.net_revenue_365d,
+            totals.negative_count as all_negative_count
         from {{ ref('stg_ml__ticket_anomalies') }} as anomalies
         inner join moods on anomalies.customer_id = moods.customer_id
         inner join customers on anomalies.customer_id = customers.customer_id
+        cross join totals
         where
             anomalies.is_anomaly
             and moods.last_negative_on > {{ add_days(as_of(), '-' ~ var('alert_recent_days')) }}
@@ -56,19 +64,21 @@ with
     risk as (
         select
             customers.*,
-            before.churn_probability as probability_before,
-            before.cutoff_date
+            earlier.churn_probability as probability_before,
+            earlier.cutoff_date,
+            totals.net_revenue_365d as all_net_revenue_365d
         from customers
-        inner join {{ ref('stg_ml__churn_scores_before') }} as before
+        inner join {{ ref('stg_ml__churn_scores_before') }} as earlier
             on
-                customers.customer_id = before.customer_id
-                and customers.churn_horizon_days = before.horizon_days
-                and customers.scores_as_of = before.as_of
+                customers.customer_id = earlier.customer_id
+                and customers.churn_horizon_days = earlier.horizon_days
+                and customers.scores_as_of = earlier.as_of
+        cross join totals
         where
             (customers.value_tier = 'High' or customers.m_score = 5)
             and customers.days_since_last_purchase < {{ var('at_risk_recent_days') }}
             and customers.risk_tier <> 'Low'
-            and customers.churn_probability - before.churn_probability >= {{ var('alert_min_risk_jump') }}
+            and customers.churn_probability - earlier.churn_probability >= {{ var('alert_min_risk_jump') }}
     )
 
 select
@@ -89,32 +99,34 @@ select
     0 as related_count,
     cast(null as double) as driver_share,
     {{ money('net_revenue_365d') }} as value_at_stake,
-    negative_count - expected_count as measure,
+    {{ ratio('negative_count - expected_count', 'all_negative_count') }} as measure,
     first_negative_on as started_on,
     last_negative_on as ended_on,
     first_seen_on
 from sentiment
 union all
 select
-    'churn_risk_jump',
-    customer_id || '/' || cast(cutoff_date as varchar),
-    'customer',
-    customer_id,
+    'churn_risk_jump' as kind,
+    customer_id || ':' || cast(cutoff_date as varchar) as finding,
+    'customer' as subject_type,
+    customer_id as subject_id,
     'Customer ' || customer_id || ': churn risk up from ' || {{ percent_text('probability_before') }} || ' to '
-    || {{ percent_text('churn_probability') }} || ' since ' || cast(cutoff_date as varchar),
+    || {{ percent_text('churn_probability') }} || ' since ' || cast(cutoff_date as varchar) as title,
     {{ in_words('net_revenue_365d', 2) }} || ' net revenue in the last 365 days'
-    || coalesce('; ' || reason_1, ''),
-    'probability',
-    churn_probability,
-    probability_before,
-    {{ ratio('churn_probability - probability_before', 'probability_before') }},
-    cast(null as double),
-    purchase_count,
-    0,
-    cast(null as double),
-    {{ money('net_revenue_365d') }},
-    churn_probability,
-    {{ add_days('cutoff_date', 1) }},
-    scores_as_of,
-    {{ add_days('cutoff_date', 1) }}
+    || coalesce('; ' || reason_1, '') as evidence,
+    'probability' as unit,
+    churn_probability as value,
+    probability_before as expected_value,
+    {{ ratio('churn_probability - probability_before', 'probability_before') }} as change_ratio,
+    cast(null as double) as q_value,
+    purchase_count as row_count,
+    0 as related_count,
+    cast(null as double) as driver_share,
+    {{ money('net_revenue_365d') }} as value_at_stake,
+    {{ ratio(
+        '(churn_probability - probability_before) * cast(net_revenue_365d as double)', 'all_net_revenue_365d'
+    ) }} as measure,
+    {{ add_days('cutoff_date', 1) }} as started_on,
+    scores_as_of as ended_on,
+    {{ add_days('cutoff_date', 1) }} as first_seen_on
 from risk

@@ -12,14 +12,14 @@ with
         where order_count > 0
         union all
         select
-            'tickets',
-            backlog_date
+            'tickets' as table_name,
+            backlog_date as day
         from {{ ref('ticket_backlog_daily') }}
         where opened_count > 0
         union all
         select
-            'sessions',
-            session_date
+            'sessions' as table_name,
+            session_date as day
         from {{ ref('funnel_daily') }}
         group by session_date
     ),
@@ -75,7 +75,7 @@ with
             and empty_count - 30 * usual_rate >= 3
             and (empty_count - 30 * usual_rate) / nullif(sqrt(30 * usual_rate * (1 - usual_rate)), 0) >= 4
             -- the same news as a table gone quiet
-            and not exists (select 1 from quiet where quiet.table_name = 'sales')
+            and 'sales' not in (select quiet.table_name from quiet)
     ),
 
     lines as (
@@ -154,12 +154,12 @@ with
 
 select
     'quiet_table' as kind,
-    table_name || '/' || cast(last_day as varchar) as finding,
+    table_name || ':' || cast(last_day as varchar) as finding,
     'table' as subject_type,
     table_name as subject_id,
     'No ' || table_name || ' for ' || {{ in_words('silent_days', 0) }} || ' days' as title,
     'The last day with any was ' || cast(last_day as varchar) || '; the longest gap of the year before was '
-    || {{ in_words('longest_days', 0) }} || ' days' as evidence,
+    || {{ in_words('longest_days', 0) }} || case when longest_days = 1 then ' day' else ' days' end as evidence,
     'days' as unit,
     cast(silent_days as double) as value,
     cast(longest_days as double) as expected_value,
@@ -176,93 +176,94 @@ select
 from quiet
 union all
 select
-    'days_without_sales',
-    'sales',
-    'table',
-    'sales',
-    {{ in_words('empty_count', 0) }} || ' of the last 30 days without an order',
-    {{ in_words('expected_count', 1) }} || ' were to be expected from the year before',
-    'days',
-    cast(empty_count as double),
-    expected_count,
-    {{ ratio('empty_count - expected_count', 'expected_count') }},
-    cast(null as double),
-    cast(30 as bigint),
-    0,
-    cast(null as double),
-    cast(null as decimal(18, 4)),
-    empty_count - expected_count,
-    first_empty_day,
-    {{ as_of() }},
-    first_empty_day
+    'days_without_sales' as kind,
+    'sales' as finding,
+    'table' as subject_type,
+    'sales' as subject_id,
+    {{ in_words('empty_count', 0) }} || ' of the last 30 days without an order' as title,
+    {{ in_words('expected_count', 1) }} || ' were to be expected from the year before' as evidence,
+    'days' as unit,
+    cast(empty_count as double) as value,
+    expected_count as expected_value,
+    {{ ratio('empty_count - expected_count', 'expected_count') }} as change_ratio,
+    cast(null as double) as q_value,
+    cast(30 as bigint) as row_count,
+    0 as related_count,
+    cast(null as double) as driver_share,
+    cast(null as decimal(18, 4)) as value_at_stake,
+    empty_count - expected_count as measure,
+    first_empty_day as started_on,
+    {{ as_of() }} as ended_on,
+    first_empty_day as first_seen_on
 from empty_days
 union all
 select
-    'missing_keys',
-    'sales/' || column_name,
-    'column',
-    'sales.' || column_name,
-    {{ percent_text('missing_rate') }} || ' of sales name no ' || thing,
+    'missing_keys' as kind,
+    'sales:' || column_name as finding,
+    'column' as subject_type,
+    'sales.' || column_name as subject_id,
+    {{ percent_text('missing_rate') }} || ' of sales name no ' || thing as title,
     'Of ' || {{ in_words('line_count', 0) }} || ' order lines of the last 30 days; '
-    || {{ percent_text('usual_rate') }} || ' in the year before',
-    'share',
-    missing_rate,
-    usual_rate,
-    {{ ratio('missing_rate - usual_rate', 'usual_rate') }},
-    cast(null as double),
-    line_count,
-    0,
-    cast(null as double),
-    cast(null as decimal(18, 4)),
-    missing_rate - usual_rate,
-    {{ add_days(as_of(), -29) }},
-    {{ as_of() }},
-    {{ add_days(as_of(), -29) }}
+    || {{ percent_text('usual_rate') }} || ' in the year before' as evidence,
+    'share' as unit,
+    missing_rate as value,
+    usual_rate as expected_value,
+    {{ ratio('missing_rate - usual_rate', 'usual_rate') }} as change_ratio,
+    cast(null as double) as q_value,
+    line_count as row_count,
+    0 as related_count,
+    cast(null as double) as driver_share,
+    cast(null as decimal(18, 4)) as value_at_stake,
+    missing_rate - usual_rate as measure,
+    {{ add_days(as_of(), -29) }} as started_on,
+    {{ as_of() }} as ended_on,
+    {{ add_days(as_of(), -29) }} as first_seen_on
 from missing_keys
 union all
 select
-    'missing_costs',
-    'products',
-    'column',
-    'products.unit_cost',
-    {{ percent_text('uncosted_share') }} || ' of sales are of unknown cost',
-    {{ in_words('uncosted_product_count', 0) }}
-    || ' products sold in the last 30 days have no unit cost; margins leave them out',
-    'share',
-    uncosted_share,
-    cast(0 as double),
-    cast(null as double),
-    cast(null as double),
-    uncosted_product_count,
-    0,
-    cast(null as double),
-    {{ money('uncosted_revenue') }},
-    uncosted_share,
-    {{ add_days(as_of(), -29) }},
-    {{ as_of() }},
-    {{ add_days(as_of(), -29) }}
+    'missing_costs' as kind,
+    'products' as finding,
+    'column' as subject_type,
+    'products.unit_cost' as subject_id,
+    {{ percent_text('uncosted_share') }} || ' of sales are of unknown cost' as title,
+    'Products sold in the last 30 days without a unit cost: ' || {{ in_words('uncosted_product_count', 0) }}
+    || '; margins leave them out' as evidence,
+    'share' as unit,
+    uncosted_share as value,
+    cast(0 as double) as expected_value,
+    cast(null as double) as change_ratio,
+    cast(null as double) as q_value,
+    uncosted_product_count as row_count,
+    0 as related_count,
+    cast(null as double) as driver_share,
+    {{ money('uncosted_revenue') }} as value_at_stake,
+    uncosted_share as measure,
+    {{ add_days(as_of(), -29) }} as started_on,
+    {{ as_of() }} as ended_on,
+    {{ add_days(as_of(), -29) }} as first_seen_on
 from missing_costs
 where uncosted_share >= {{ var('alert_min_missing_rate') }}
 union all
 select
-    'old_scores',
-    cast(scores_as_of as varchar),
-    'table',
-    'churn_scores',
-    'Scores are ' || {{ in_words('age_days', 0) }} || ' days older than the data',
-    'They were computed for ' || cast(scores_as_of as varchar) || '; run the models again',
-    'days',
-    cast(age_days as double),
-    cast(0 as double),
-    cast(null as double),
-    cast(null as double),
-    score_count,
-    0,
-    cast(null as double),
-    cast(null as decimal(18, 4)),
-    cast(age_days as double),
-    {{ add_days('scores_as_of', 1) }},
-    {{ as_of() }},
-    {{ add_days('scores_as_of', 1) }}
+    'old_scores' as kind,
+    cast(scores_as_of as varchar) as finding,
+    'table' as subject_type,
+    'churn_scores' as subject_id,
+    'Scores are ' || {{ in_words('age_days', 0) }} || case when age_days = 1 then ' day' else ' days' end
+    || ' older than the data' as title,
+    'They were computed for ' || cast(scores_as_of as varchar) || '; run the models again' as evidence,
+    'days' as unit,
+    cast(age_days as double) as value,
+    cast(0 as double) as expected_value,
+    cast(null as double) as change_ratio,
+    cast(null as double) as q_value,
+    score_count as row_count,
+    0 as related_count,
+    cast(null as double) as driver_share,
+    cast(null as decimal(18, 4)) as value_at_stake,
+    cast(age_days as double) as measure,
+    {{ add_days('scores_as_of', 1) }} as started_on,
+    {{ as_of() }} as ended_on,
+    {{ add_days('scores_as_of', 1) }} as first_seen_on
 from scores
 where age_days > 0

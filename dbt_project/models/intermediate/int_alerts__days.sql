@@ -6,14 +6,14 @@ with
     days as (
         select
             *,
-            case when kind in ('tickets', 'topic') then 'unusual_tickets' else 'unusual_orders' end as family,
+            case when kind in ('tickets', 'topic') then 'unusual_tickets' else 'unusual_orders' end as alert_kind,
             kind in ('business', 'tickets') as is_whole
         from {{ ref('stg_ml__sales_anomalies') }}
     ),
 
     stretches as (
         select
-            family,
+            alert_kind,
             kind,
             series,
             is_whole,
@@ -30,7 +30,7 @@ with
             max(driver) as driver
         from days
         where is_anomaly
-        group by family, kind, series, is_whole, direction, stretch_starts_on, stretch_ends_on
+        group by alert_kind, kind, series, is_whole, direction, stretch_starts_on, stretch_ends_on
     ),
 
     marked as (
@@ -39,7 +39,7 @@ with
             case
                 when
                     stretch_starts_on <= max(stretch_ends_on) over (
-                        partition by family, direction
+                        partition by alert_kind, direction
                         order by
                             stretch_starts_on asc nulls last,
                             stretch_ends_on asc nulls last,
@@ -57,7 +57,7 @@ with
         select
             *,
             sum(begins) over (
-                partition by family, direction
+                partition by alert_kind, direction
                 order by
                     stretch_starts_on asc nulls last,
                     stretch_ends_on asc nulls last,
@@ -71,11 +71,11 @@ with
     led as (
         select
             *,
-            count(*) over (partition by family, direction, island) - 1 as related_count
+            count(*) over (partition by alert_kind, direction, island) - 1 as related_count
         from islands
         qualify
             row_number() over (
-                partition by family, direction, island
+                partition by alert_kind, direction, island
                 order by
                     is_whole desc nulls last,
                     abs(value - expected) desc nulls last,
@@ -86,7 +86,7 @@ with
 
     wholes as (
         select
-            led.family,
+            led.alert_kind,
             led.kind,
             led.series,
             led.stretch_starts_on,
@@ -94,11 +94,11 @@ with
         from led
         inner join days
             on
-                led.family = days.family
+                led.alert_kind = days.alert_kind
                 and days.is_whole
                 and led.stretch_starts_on <= days.day
-                and days.day <= led.stretch_ends_on
-        group by led.family, led.kind, led.series, led.stretch_starts_on
+                and led.stretch_ends_on >= days.day
+        group by led.alert_kind, led.kind, led.series, led.stretch_starts_on
     ),
 
     told as (
@@ -107,7 +107,7 @@ with
             {{ ratio('led.value - led.expected', 'led.expected') }} as change_ratio,
             {{ ratio('abs(led.value - led.expected)', 'coalesce(wholes.whole_expected, led.expected)') }}
                 as share_of_whole,
-            case when led.family = 'unusual_tickets' then 'tickets' else 'orders' end as things,
+            case when led.alert_kind = 'unusual_tickets' then 'tickets' else 'orders' end as things,
             case
                 when led.kind = 'topic' then ' on ' || led.series
                 when not led.is_whole then ' of ' || led.kind || ' ' || led.series
@@ -122,7 +122,7 @@ with
         from led
         left join wholes
             on
-                led.family = wholes.family
+                led.alert_kind = wholes.alert_kind
                 and led.kind = wholes.kind
                 and led.series = wholes.series
                 and led.stretch_starts_on = wholes.stretch_starts_on
@@ -130,8 +130,8 @@ with
     )
 
 select
-    family as kind,
-    kind || '/' || series || '/' || direction || '/' || cast(stretch_starts_on as varchar) as finding,
+    alert_kind as kind,
+    kind || ':' || series || ':' || direction || ':' || cast(stretch_starts_on as varchar) as finding,
     kind as subject_type,
     series as subject_id,
     upper(substr(things, 1, 1)) || substr(things, 2) || part || ' '
@@ -163,7 +163,7 @@ select
     related_count,
     driver_share,
     cast(null as decimal(18, 4)) as value_at_stake,
-    case when (family = 'unusual_tickets') = (direction = 'up') then share_of_whole end as measure,
+    case when (alert_kind = 'unusual_tickets') = (direction = 'up') then share_of_whole end as measure,
     stretch_starts_on as started_on,
     stretch_ends_on as ended_on,
     stretch_starts_on as first_seen_on

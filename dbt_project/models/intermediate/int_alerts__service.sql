@@ -43,8 +43,8 @@ with
             tickets.*,
             week.starts_on as week_starts_on,
             tickets.opened_on >= week.starts_on as is_now,
-            {{ business_minutes('tickets.closed_at', 'closing') }} - {{ business_minutes('tickets.opened_at', 'opening') }}
-                as waiting_minutes,
+            {{ business_minutes('tickets.closed_at', 'closing') }}
+            - {{ business_minutes('tickets.opened_at', 'opening') }} as waiting_minutes,
             targets.first_response_minutes as first_response_target,
             targets.resolution_minutes as resolution_target
         from tickets
@@ -86,14 +86,14 @@ with
         union all
         select
             *,
-            'priority',
-            priority
+            'priority' as part_kind,
+            priority as part
         from late
         union all
         select
             *,
-            'topic',
-            topic
+            'topic' as part_kind,
+            topic as part
         from late
         where topic is not null
     ),
@@ -107,8 +107,9 @@ with
             count(is_late) filter (where is_now) as ticket_count,
             count(*) filter (where is_late and is_now) as late_count,
             count(is_late) filter (where not is_now) as earlier_count,
-            {{ ratio('count(*) filter (where is_late and not is_now) + 0.5', 'count(is_late) filter (where not is_now) + 1') }}
-                as usual_rate
+            {{ ratio(
+                'count(*) filter (where is_late and not is_now) + 0.5', 'count(is_late) filter (where not is_now) + 1'
+            ) }} as usual_rate
         from parts
         group by step, part_kind, part, week_starts_on
     ),
@@ -117,7 +118,8 @@ with
         select
             *,
             round(ticket_count * usual_rate, 4) as expected_count,
-            (late_count - ticket_count * usual_rate) / nullif(sqrt(ticket_count * usual_rate * (1 - usual_rate)), 0) as z
+            (late_count - ticket_count * usual_rate)
+            / nullif(sqrt(ticket_count * usual_rate * (1 - usual_rate)), 0) as z
         from counted
         where earlier_count >= {{ var('alert_service_min_history') }}
     ),
@@ -141,7 +143,7 @@ with
 
 select
     'service_level' as kind,
-    step || '/' || part_kind || '/' || part || '/' || cast(week_starts_on as varchar) as finding,
+    step || ':' || part_kind || ':' || part || ':' || cast(week_starts_on as varchar) as finding,
     part_kind as subject_type,
     part as subject_id,
     {{ in_words('late_count', 0) }} || ' of ' || {{ in_words('ticket_count', 0) }} || ' tickets'
@@ -152,7 +154,8 @@ select
         {% endfor %}
     end
     || ' in the week from ' || cast(week_starts_on as varchar) as title,
-    {{ in_words('expected_count', 1) }} || ' were to be expected from the 13 weeks before, in business hours' as evidence,
+    {{ in_words('expected_count', 1) }}
+    || ' were to be expected from the 13 weeks before, in business hours' as evidence,
     'tickets' as unit,
     cast(late_count as double) as value,
     expected_count as expected_value,

@@ -42,9 +42,9 @@ with
         where ends_on <= {{ as_of() }}
         union all
         select
-            'trailing',
-            {{ add_days('day', -29) }},
-            day
+            'trailing' as period_kind,
+            {{ add_days('day', -29) }} as starts_on,
+            day as ends_on
         from snapshots
         where day <= {{ as_of() }}
     ),
@@ -53,13 +53,13 @@ with
         select
             periods.period_kind,
             periods.ends_on,
-            sum(days.net_revenue) as net_revenue,
-            sum(days.gross_revenue) as gross_revenue,
-            sum(days.returned_revenue) as returned_revenue,
-            sum(days.order_count) as order_count
+            sum(sold.net_revenue) as net_revenue,
+            sum(sold.gross_revenue) as gross_revenue,
+            sum(sold.returned_revenue) as returned_revenue,
+            sum(sold.order_count) as order_count
         from periods
-        inner join {{ ref('daily_sales') }} as days
-            on periods.starts_on <= days.sales_date and days.sales_date <= periods.ends_on
+        inner join {{ ref('daily_sales') }} as sold
+            on periods.starts_on <= sold.sales_date and periods.ends_on >= sold.sales_date
         group by periods.period_kind, periods.ends_on
     ),
 
@@ -74,9 +74,9 @@ with
         group by sold_on
         union all
         select
-            returned_on,
-            sum(unit_cost * abs(coalesce(quantity, 1)) - returned_revenue),
-            -sum(returned_revenue)
+            returned_on as day,
+            sum(unit_cost * abs(coalesce(quantity, 1)) - returned_revenue) as gross_margin,
+            -sum(returned_revenue) as net_revenue
         from {{ ref('fct_sales') }}
         where unit_cost is not null and returned_on is not null
         group by returned_on
@@ -89,7 +89,7 @@ with
             sum(costed_days.gross_margin) as gross_margin,
             sum(costed_days.net_revenue) as costed_revenue
         from periods
-        inner join costed_days on periods.starts_on <= costed_days.day and costed_days.day <= periods.ends_on
+        inner join costed_days on periods.starts_on <= costed_days.day and periods.ends_on >= costed_days.day
         group by periods.period_kind, periods.ends_on
     ),
 
@@ -142,7 +142,7 @@ with
             inner join spells
                 on
                     {{ add_days('periods.ends_on', -180) }} < spells.sold_on
-                    and spells.sold_on <= periods.ends_on
+                    and periods.ends_on >= spells.sold_on
         ) as joined
         group by period_kind, ends_on
     ),
@@ -170,7 +170,7 @@ with
             sum(ticket_days.timed_count) as timed_count
         from periods
         inner join ticket_days
-            on periods.starts_on <= ticket_days.opened_on and ticket_days.opened_on <= periods.ends_on
+            on periods.starts_on <= ticket_days.opened_on and periods.ends_on >= ticket_days.opened_on
         group by periods.period_kind, periods.ends_on
     ),
 
@@ -182,7 +182,7 @@ with
             sum(funnel.purchase_count) as purchase_count
         from periods
         inner join {{ ref('funnel_daily') }} as funnel
-            on periods.starts_on <= funnel.session_date and funnel.session_date <= periods.ends_on
+            on periods.starts_on <= funnel.session_date and periods.ends_on >= funnel.session_date
         group by periods.period_kind, periods.ends_on
     ),
 
@@ -228,13 +228,15 @@ with
                 when 'orders' then joined.order_count
                 when 'buyers' then joined.buyer_count
                 when 'new_customers' then joined.new_count
-                when 'returning_buyer_rate' then {{ ratio('joined.buyer_count - joined.new_count', 'joined.buyer_count') }}
+                when 'returning_buyer_rate'
+                    then {{ ratio('joined.buyer_count - joined.new_count', 'joined.buyer_count') }}
                 when 'average_order_value' then {{ ratio('joined.gross_revenue', 'joined.order_count') }}
                 when 'gross_margin' then cast(joined.gross_margin as double)
                 when 'gross_margin_rate' then {{ ratio('joined.gross_margin', 'joined.costed_revenue') }}
                 when 'return_rate' then {{ ratio('joined.returned_revenue', 'joined.gross_revenue') }}
                 when 'active_customers' then joined.active_count
-                when 'retention_rate' then {{ ratio('joined.earlier_count - joined.lost_count', 'joined.earlier_count') }}
+                when 'retention_rate'
+                    then {{ ratio('joined.earlier_count - joined.lost_count', 'joined.earlier_count') }}
                 when 'tickets' then joined.ticket_count
                 when 'negative_ticket_rate' then {{ ratio('joined.negative_count', 'joined.scored_count') }}
                 when 'first_response_attainment' then {{ ratio('joined.in_time_count', 'joined.timed_count') }}

@@ -73,7 +73,7 @@ with
     )
 
 select
-    cast(kind || '/' || finding as varchar) as alert_id,
+    cast(kind || ':' || finding as varchar) as alert_id,
     cast(kind as varchar) as kind,
     cast(case severity_rank when 1 then 'critical' when 2 then 'warning' else 'info' end as varchar) as severity,
     cast(subject_type as varchar) as subject_type,
@@ -96,7 +96,11 @@ select
     cast(page as varchar) as page,
     cast(
         row_number() over (
-            order by severity_rank asc nulls last, first_seen_on desc nulls last, kind asc nulls last, place asc nulls last
+            order by
+                severity_rank asc nulls last,
+                first_seen_on desc nulls last,
+                kind asc nulls last,
+                place asc nulls last
         ) as bigint
     ) as display_order
 from shown

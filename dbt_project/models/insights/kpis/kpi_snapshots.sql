@@ -6,6 +6,12 @@ with
         where
             period_kind = 'trailing'
             and (ends_on = {{ as_of() }} or {{ add_days('ends_on', 1) }} = {{ month_start(add_days('ends_on', 1)) }})
+    ),
+
+    known as (
+        select min(starts_on) as day
+        from snapshots
+        where value is not null
     )
 
 select
@@ -14,4 +20,4 @@ select
     cast(case when is_full then value end as double) as value
 from snapshots
 -- before the first event of any kind there is nothing to show
-where ends_on >= (select min(starts_on) from snapshots where value is not null)
+where ends_on >= (select known.day from known)

@@ -26,10 +26,10 @@ with
     compared as (
         select
             months.*,
-            case when before.is_full_month then before.net_revenue end as net_revenue_before,
+            case when earlier.is_full_month then earlier.net_revenue end as net_revenue_before,
             case when year_before.is_full_month then year_before.net_revenue end as net_revenue_year_before
         from months
-        left join months as before on before.month = {{ add_months('months.month', -1) }}
+        left join months as earlier on earlier.month = {{ add_months('months.month', -1) }}
         left join months as year_before on year_before.month = {{ add_months('months.month', -12) }}
     )
 

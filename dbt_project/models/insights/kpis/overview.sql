@@ -1,4 +1,4 @@
--- What the business did in the last 30 days, against the 30 before and the same 30 a year before.
+-- What the business did in the last 30 days, against the 30 before and the same 30 a year earlier.
 with
     measured as (
         select *
@@ -11,16 +11,16 @@ with
             now.metric,
             -- over what there is, and period_start says since when; a share of earlier customers needs them
             case when now.is_full or now.metric <> 'retention_rate' then now.value end as value,
-            case when before.is_full then before.value end as previous_value,
+            case when earlier.is_full then earlier.value end as previous_value,
             case when year_before.is_full then year_before.value end as year_before_value,
             now.starts_on as period_start,
             now.ends_on as period_end,
-            before.starts_on as previous_period_start,
-            before.ends_on as previous_period_end,
+            earlier.starts_on as previous_period_start,
+            earlier.ends_on as previous_period_end,
             now.is_full
         from measured as now
-        left join measured as before
-            on now.metric = before.metric and before.ends_on = {{ add_days('now.ends_on', -30) }}
+        left join measured as earlier
+            on now.metric = earlier.metric and earlier.ends_on = {{ add_days('now.ends_on', -30) }}
         left join measured as year_before
             on now.metric = year_before.metric and year_before.ends_on = {{ add_days('now.ends_on', -365) }}
         where now.ends_on = {{ as_of() }}
@@ -55,8 +55,8 @@ with
             coalesce(sum(net_revenue_365d) filter (where is_at_risk), 0) as net_revenue,
             count(churn_probability) as scored_count,
             (select count(*) from risk_before) as customer_count_before,
-            (select coalesce(net_revenue, 0) from value_before) as net_revenue_before,
-            (select max(cutoff_date) from {{ ref('stg_ml__churn_scores_before') }}) as cutoff_date
+            (select coalesce(value_before.net_revenue, 0) from value_before) as net_revenue_before,
+            (select max(scores.cutoff_date) from {{ ref('stg_ml__churn_scores_before') }} as scores) as cutoff_date
         from {{ ref('customer_360') }}
     ),
 
@@ -65,7 +65,11 @@ with
             kpis.metric,
             case
                 when risk.scored_count > 0
-                    then cast(case kpis.metric when 'value_at_risk' then risk.net_revenue else risk.customer_count end as double)
+                    then
+                        cast(
+                            case kpis.metric when 'value_at_risk' then risk.net_revenue else risk.customer_count end
+                            as double
+                        )
             end as value,
             case
                 when risk.cutoff_date is not null

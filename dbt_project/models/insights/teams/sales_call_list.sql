@@ -19,8 +19,8 @@ with
         select
             *,
             case
-                -- what is lost if nobody calls; what is expected to come otherwise
-                when occasion = 'at risk' then churn_probability * cast(net_revenue_365d as double)
+                -- of 90 days, both: what will be missing by the pace of the last year, or what is expected to come
+                when occasion = 'at risk' then churn_probability * cast(net_revenue_365d as double) * 90 / 365
                 else expected_orders_90d * expected_order_value
             end as money_at_stake
         from customers
