@@ -61,6 +61,21 @@ PROMISED = {
     "simple_retention_roi": ["label", "roi"],
     "contact_features": ["contact_id", "customer_id", "is_control", "orders_after_30d"],
     "persona_distribution": ["persona", "customer_count", "session_count", "conversion_rate", "net_revenue"],
+    "next_best_actions": [
+        "customer_id", "action", "channel", "offer_type", "discount_rate", "reason", "expected_incremental_profit",
+        "cost", "deadline_on", "priority", "basis", "is_contactable", "is_control", "is_selected", "model_version",
+        "scores_as_of",
+    ],
+    "offers": [
+        "customer_id", "offer_type", "message", "discount_rate", "priority", "colour", "valid_until",
+        "expected_incremental_profit",
+    ],
+    "offer_effects": ["offer_type", "discount_rate", "effect_ratio", "is_tried"],
+    "audience_at_risk_high_value": ["customer_id", "clv_365d", "churn_probability"],
+    "audience_win_back": ["customer_id", "days_since_last_order"],
+    "audience_ready_to_buy": ["customer_id", "intent_score"],
+    "audience_second_order": ["customer_id", "days_since_last_order"],
+    "audience_vip": ["customer_id", "clv_365d"],
 }  # fmt: skip
 """Columns that DESIGN names, by mart; where it names none, the keys. Others may join, none may go."""
 

@@ -173,11 +173,15 @@ with
             *,
             {{ add_days('deadline_on', var('offer_valid_days')) }} as valid_until,
             case
-                when kind <> 'marketing' then ''
-                when basis = 'uplift'
-                    then ' A message is expected to bring {extra_orders} orders worth {value}, for {cost}.'
-                else ' Assumed, not measured: {extra_orders} orders worth {value}, for {cost}.'
-            end as effect_in_words,
+                when kind <> 'marketing' then reason
+                else
+                    case when is_worthwhile then reason else 'No message pays for itself.' end
+                    || case
+                        when basis = 'uplift' then ' A message is expected to bring'
+                        else ' Assumed, not measured: a message brings'
+                    end
+                    || ' {extra_orders} orders worth {value}, for {cost}.'
+            end as sentences,
             sum(case when is_wanted then cost else 0 end) over (
                 order by expected_incremental_profit desc nulls last, customer_id asc nulls last
                 rows between unbounded preceding and current row
@@ -199,7 +203,7 @@ select
     cast(case when is_worthwhile and kind = 'marketing' then best_offer_type end as varchar) as offer_type,
     cast(case when is_worthwhile and kind = 'marketing' then best_discount_rate end as double) as discount_rate,
     cast(
-        {{ filled_in('reason || effect_in_words', [
+        {{ filled_in('sentences', [
             ('open_negative_ticket_count', in_words('open_negative_ticket_count', 0)),
             ('intent_score', in_words('intent_score', 0)),
             ('churn_percent', in_words('100 * churn_probability', 0)),
