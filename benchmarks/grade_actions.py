@@ -1,6 +1,6 @@
 """What acting on the next best actions earns, in the world's counterfactual: against churn risk, and against the rules.
 
-Each world is filled and published by `pulse run`; the actions graded are those in the published table. A hypothetical
+Each world goes through the assets of a refresh; graded is the table next_best_actions that they make. A hypothetical
 message on the day after as_of is judged by what the world would do: the probability of an extra order of a customer who
 is still there, the margin of such orders at the offer's discount, orders lost where the message drives somebody away,
 the discount that orders take along which would have come anyway, and the cost of the message. Nothing is drawn for the
@@ -12,24 +12,33 @@ Run it with `.venv/bin/python benchmarks/grade_actions.py --first 21 --seeds 12`
 from __future__ import annotations
 
 import argparse
+import io
 import os
-import subprocess
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import dagster as dg
 import duckdb
 import numpy as np
 import pandas as pd
+from dbt.cli.main import dbtRunner
 from numpy.typing import NDArray
+from rich.console import Console
 from scipy import stats
 
-from benchmarks.worlds import AS_OF, STARTS_ON
+from benchmarks.worlds import AS_OF, ROOT, STARTS_ON
+from orchestration.assets.insights import churn
+from orchestration.dbt import close_files
+from orchestration.definitions import build_defs
+from orchestration.instance import run_job
+from orchestration.progress import Progress
+from orchestration.settings import Settings
 from sources.synthetic import marketing
 from sources.synthetic.baskets import OFFER, fill_baskets, make_orders
 from sources.synthetic.seasons import DAY, NEVER
@@ -148,39 +157,60 @@ order by customer_id
 
 
 def fill_home(home: Path, seed: int, customers: int) -> None:
-    """A whole refresh of a synthetic business, published."""
-    arguments = ["run", "--source", "synthetic", "--as-of", AS_OF.isoformat()]
-    _call(["pulse", *arguments], home, {"PULSE_SEED": str(seed), "PULSE_SCALE": str(customers)})
+    """Refresh what the actions are made of, through the assets themselves."""
+    # The actions read one horizon, and the other models cost most of a refresh.
+    churn.HORIZONS = (90,)  # type: ignore[assignment]
+    settings = Settings.from_environment(
+        {}, home=home, source="synthetic", scale=customers, seed=seed, as_of=AS_OF, threads=1
+    )
+    definitions = build_defs(settings)
+    wanted = dg.AssetSelection.keys(dg.AssetKey(["marts", "next_best_actions"])).upstream()
+    output = io.StringIO()
+    with dg.DagsterInstance.ephemeral() as instance:
+        only = sorted(wanted.resolve(definitions.resolve_asset_graph()))
+        if not run_job(definitions, "refresh", instance, Progress(Console(file=output, width=200)), only):
+            raise RuntimeError(f"the refresh of seed {seed} failed:\n{output.getvalue()[-5000:]}")
 
 
-def actions_of(home: Path, basis: str) -> pd.DataFrame:
-    """The contactable customers' actions, by measured effects (auto) or by the rules alone (rules), built anew."""
+def actions_of(home: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The contactable customers' actions: by measured effects, and, built anew without any, by the rules alone."""
+    path = str(home / "warehouse.duckdb")
+    found = []
+    for measured in (True, False):
+        with duckdb.connect(path) as connection:
+            if not measured:
+                connection.execute("delete from ml.customer_uplift")
+        _build(home)
+        with duckdb.connect(path, read_only=True) as connection:
+            found.append(connection.execute(ACTIONS).df())
+    return found[0], found[1]
+
+
+def _build(home: Path) -> None:
     project = str(ROOT / "dbt_project")
-    selection = ["--select", "action_rules", "offer_options", "customer_situation", "offer_effects", "next_best_actions"]
-    flags = ["--project-dir", project, "--profiles-dir", project, "--vars", f"action_basis: {basis}"]
-    _call(["dbt", "build", "--exclude-resource-type", "unit_test", "test", *flags, *selection], home, {})
-    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
-        return connection.execute(ACTIONS).df()
-
-
-def _call(command: list[str], home: Path, variables: dict[str, str]) -> None:
-    program = str(Path(sys.executable).parent / command[0])
-    environment = os.environ | {"PULSE_DATA_DIR": str(home), "PULSE_THREADS": "1"} | variables
-    done = subprocess.run([program, *command[1:]], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    flags = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(home / "dbt" / "target")]
+    selection = ["action_rules", "offer_options", "customer_situation", "offer_effects", "next_best_actions"]
+    os.environ |= {"PULSE_DATA_DIR": str(home), "PULSE_THREADS": "1"}
+    try:
+        result = dbtRunner().invoke(
+            ["--quiet", "build", "--exclude-resource-type", "unit_test", "test", *flags, "--select", *selection]
+        )
+    finally:
+        close_files()
+    if not result.success:
+        raise RuntimeError(f"dbt could not build the actions in {home}: {result.exception}")
 
 
 def policies(ours: pd.DataFrame, rules: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Whom each way of choosing contacts, and with what: a tenth of the contactable customers."""
     count = int(np.ceil(_SHARE * len(ours)))
-    churn = ours.sort_values(["churn_probability", "customer_id"], ascending=[False, True], na_position="last")
+    by_churn = ours.sort_values(["churn_probability", "customer_id"], ascending=[False, True], na_position="last")
     by_rules = _best(rules, count)
     offer = ours.set_index("customer_id")[["offer_type", "discount_rate"]]
     return {
         "ours": _best(ours, count),
-        "churn, our offers": churn.head(count),
-        "churn, 15 % off": churn.head(count).assign(offer_type="discount", discount_rate=0.15),
+        "churn, our offers": by_churn.head(count),
+        "churn, 15 % off": by_churn.head(count).assign(offer_type="discount", discount_rate=0.15),
         "rules": by_rules,
         "rules, our offers": by_rules[["customer_id"]].join(offer, on="customer_id"),
         "anybody, our offers": ours,
@@ -196,7 +226,7 @@ def _best(actions: pd.DataFrame, count: int) -> pd.DataFrame:
 def graded(home: Path, seed: int, customers: int) -> list[dict[str, Any]]:
     """Mean true profit per contacted customer of each policy in one world."""
     world = Counterfactual.of(seed, customers)
-    ours, rules = actions_of(home, "auto"), actions_of(home, "rules")
+    ours, rules = actions_of(home)
     cost = float(ours["contact_cost"].astype(float).median())
     rows = []
     for name, contacted in policies(ours, rules).items():
@@ -229,16 +259,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12, help="worlds")
     parser.add_argument("--first", type=int, default=21, help="the first seed")
     parser.add_argument("--customers", type=int, default=5_000, help="customers of each")
-    parser.add_argument("--keep", type=Path, help="folder that keeps the filled homes, and whose homes are used again")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
+        home = Path(temporary) / "home"
         for seed in range(options.first, options.first + options.seeds):
-            home = (options.keep or Path(temporary)) / f"{seed}-{options.customers}"
-            if not (home / "pulse.duckdb").exists():
-                fill_home(home, seed, options.customers)
+            fill_home(home, seed, options.customers)
             rows += graded(home, seed, options.customers)
-            print(f"seed {seed}", file=sys.stderr)
+            shutil.rmtree(home)
+            print(f"seed {seed} graded", file=sys.stderr)
     print(summary(pd.DataFrame(rows)))
 
 

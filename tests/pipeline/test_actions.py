@@ -80,7 +80,9 @@ def actions(shop: Refresh) -> list[Row]:
 
 def test_every_number_in_a_reason_is_a_column_of_its_row(actions: list[Row]) -> None:
     reasons = {rule["action"]: rule["reason"] for rule in _seed("action_rules")}
-    effect = {action: "" for action, kind in ((r["action"], r["kind"]) for r in _seed("action_rules")) if kind == "service"}
+    effect = {
+        action: "" for action, kind in ((r["action"], r["kind"]) for r in _seed("action_rules")) if kind == "service"
+    }
     wrong = [
         _disagreement(
             reasons.get(row["action"], "No message pays for itself.") + effect.get(row["action"], EFFECT[row["basis"]]),
@@ -98,7 +100,8 @@ def test_every_number_in_a_message_is_a_column_of_its_row(shop: Refresh, actions
     wordings = {option["offer_type"]: option["wording"] for option in _seed("offer_options")}
     offered = [row for row in actions if row["offer_type"]]
     wrong = [
-        _disagreement(f"{openings[row['action']]} {wordings[row['offer_type']]}", row["message"], row) for row in offered
+        _disagreement(f"{openings[row['action']]} {wordings[row['offer_type']]}", row["message"], row)
+        for row in offered
     ]
     assert [text for text in wrong if text] == []
     assert all(row["valid_until"] == row["deadline_on"] + timedelta(days=14) for row in offered)

@@ -20,7 +20,7 @@ with
     situations as (
         select
             *,
-            uplift_probability is not null and '{{ var("action_basis") }}' = 'auto' as is_measured
+            uplift_probability is not null as is_measured
         from {{ ref('customer_situation') }}
     ),
 
@@ -68,10 +68,13 @@ with
             effects.cost_rate,
             effects.wording,
             not ruled.is_measured and effects.offer_type = ruled.rule_offer_type as is_ruled,
-            case
-                when ruled.is_measured then ruled.uplift_probability * effects.effect_ratio
-                else ruled.assumed_extra_orders
-            end as extra_orders,
+            round(
+                case
+                    when ruled.is_measured then ruled.uplift_probability * effects.effect_ratio
+                    else ruled.assumed_extra_orders
+                end,
+                6
+            ) as extra_orders,
             case when ruled.is_measured then ruled.uplift_low * effects.effect_ratio end as extra_orders_low,
             case when ruled.is_measured then ruled.uplift_high * effects.effect_ratio end as extra_orders_high,
             coalesce(
@@ -217,7 +220,7 @@ select
         ]) }} as varchar
     ) as reason,
     cast(basis as varchar) as basis,
-    cast(round(extra_orders, 6) as double) as expected_extra_orders,
+    cast(extra_orders as double) as expected_extra_orders,
     {{ money('expected_incremental_value') }} as expected_incremental_value,
     {{ money('message_cost') }} as contact_cost,
     {{ money('offer_cost') }} as offer_cost,
