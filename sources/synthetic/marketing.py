@@ -138,6 +138,19 @@ def make_campaigns(draws: Draws, first_day: int, until: int) -> Campaigns:
     )
 
 
+def responses(shop: Shop, customer: Ints, offer_type: Ints, percent: Ints) -> Floats:
+    """How n customers respond to a message: above 0 the probability of an extra order, below 0 that of leaving.
+
+    Args:
+        shop: Who the customers are.
+        customer: (n,) customer index.
+        offer_type: (n,) index into OFFER_TYPES.
+        percent: (n,) discount in per cent.
+    """
+    by_offer = np.choose(offer_type, [0.03 + 0.006 * percent, 0.07, 0.10])
+    return np.clip(by_offer * shop.customers.offer_response[customer] * shop.effects.campaigns, -0.6, 0.6)
+
+
 def make_contacts(shop: Shop, campaign: Campaigns) -> Contacts:
     """Who is drawn for one campaign and what comes of it, however late that is; by customer.
 
@@ -156,9 +169,8 @@ def make_contacts(shop: Shop, campaign: Campaigns) -> Contacts:
 
     is_control = draws.uniform("control", key) < CONTROL_SHARE
     sent_at = assigned_at + 2 * 3600 + (4 * 3600 * draws.uniform("sent", key)).astype(np.int64)
-    by_offer = np.choose(campaign.offer_type, [0.03 + 0.006 * campaign.percent, 0.07, 0.10])
-    response = by_offer * customers.offer_response[customer] * shop.effects.campaigns
-    effect, leaving = np.clip(response, 0.0, 0.6), np.clip(-response, 0.0, 0.6)
+    response = responses(shop, customer, campaign.offer_type, campaign.percent)
+    effect, leaving = np.maximum(response, 0.0), np.maximum(-response, 0.0)
     # Orders of the day of sending could precede the message.
     extra_days = np.minimum(3 * draws.exponential("extra day", key), _LATEST_EXTRA_DAYS)
     extra_day = sent_at // DAY + 1 + extra_days.astype(np.int64)

@@ -85,6 +85,21 @@ PROMISED = {
     "leadership_monthly": ["month", "net_revenue"],
     "sales_call_list": ["position", "customer_id", "occasion"],
     "support_priority_queue": ["position", "ticket_id", "priority_score"],
+    "next_best_actions": [
+        "customer_id", "action", "channel", "offer_type", "discount_rate", "reason", "expected_incremental_profit",
+        "cost", "deadline_on", "priority", "basis", "is_contactable", "is_control", "is_selected", "model_version",
+        "scores_as_of",
+    ],
+    "offers": [
+        "customer_id", "offer_type", "message", "discount_rate", "priority", "colour", "valid_until",
+        "expected_incremental_profit",
+    ],
+    "offer_effects": ["offer_type", "discount_rate", "effect_ratio", "is_tried"],
+    "audience_at_risk_high_value": ["customer_id", "clv_365d", "churn_probability"],
+    "audience_win_back": ["customer_id", "days_since_last_order"],
+    "audience_ready_to_buy": ["customer_id", "intent_score"],
+    "audience_second_order": ["customer_id", "days_since_last_order"],
+    "audience_vip": ["customer_id", "clv_365d"],
 }  # fmt: skip
 """Columns that DESIGN names, by mart; where it names none, the keys. Others may join, none may go."""
 

@@ -20,7 +20,7 @@ with
     situations as (
         select
             *,
-            uplift_probability is not null and '{{ var("action_basis") }}' = 'auto' as is_measured
+            uplift_probability is not null as is_measured
         from {{ ref('customer_situation') }}
     ),
 
@@ -68,10 +68,13 @@ with
             effects.cost_rate,
             effects.wording,
             not ruled.is_measured and effects.offer_type = ruled.rule_offer_type as is_ruled,
-            case
-                when ruled.is_measured then ruled.uplift_probability * effects.effect_ratio
-                else ruled.assumed_extra_orders
-            end as extra_orders,
+            round(
+                case
+                    when ruled.is_measured then ruled.uplift_probability * effects.effect_ratio
+                    else ruled.assumed_extra_orders
+                end,
+                6
+            ) as extra_orders,
             case when ruled.is_measured then ruled.uplift_low * effects.effect_ratio end as extra_orders_low,
             case when ruled.is_measured then ruled.uplift_high * effects.effect_ratio end as extra_orders_high,
             coalesce(
@@ -173,11 +176,15 @@ with
             *,
             {{ add_days('deadline_on', var('offer_valid_days')) }} as valid_until,
             case
-                when kind <> 'marketing' then ''
-                when basis = 'uplift'
-                    then ' A message is expected to bring {extra_orders} orders worth {value}, for {cost}.'
-                else ' Assumed, not measured: {extra_orders} orders worth {value}, for {cost}.'
-            end as effect_in_words,
+                when kind <> 'marketing' then reason
+                else
+                    case when is_worthwhile then reason else 'No message pays for itself.' end
+                    || case
+                        when basis = 'uplift' then ' A message is expected to bring'
+                        else ' Assumed, not measured: a message brings'
+                    end
+                    || ' {extra_orders} orders worth {value}, for {cost}.'
+            end as sentences,
             sum(case when is_wanted then cost else 0 end) over (
                 order by expected_incremental_profit desc nulls last, customer_id asc nulls last
                 rows between unbounded preceding and current row
@@ -199,7 +206,7 @@ select
     cast(case when is_worthwhile and kind = 'marketing' then best_offer_type end as varchar) as offer_type,
     cast(case when is_worthwhile and kind = 'marketing' then best_discount_rate end as double) as discount_rate,
     cast(
-        {{ filled_in('reason || effect_in_words', [
+        {{ filled_in('sentences', [
             ('open_negative_ticket_count', in_words('open_negative_ticket_count', 0)),
             ('intent_score', in_words('intent_score', 0)),
             ('churn_percent', in_words('100 * churn_probability', 0)),
@@ -213,7 +220,7 @@ select
         ]) }} as varchar
     ) as reason,
     cast(basis as varchar) as basis,
-    cast(round(extra_orders, 6) as double) as expected_extra_orders,
+    cast(extra_orders as double) as expected_extra_orders,
     {{ money('expected_incremental_value') }} as expected_incremental_value,
     {{ money('message_cost') }} as contact_cost,
     {{ money('offer_cost') }} as offer_cost,

@@ -72,7 +72,9 @@ with
 
     -- effects of customers are those of the campaigns as they were: in them the ratio is 1 on average
     average as (
-        select sum(shrunk.shrunk_effect * dosed.dose * dosed.treated_count) / nullif(sum(dosed.treated_count), 0) as mean
+        select
+            sum(shrunk.shrunk_effect * dosed.dose * dosed.treated_count)
+            / nullif(sum(dosed.treated_count), 0) as effect_of_all
         from dosed
         inner join shrunk on dosed.offer_type = shrunk.offer_type
     ),
@@ -96,7 +98,7 @@ with
             shrunk.effect,
             shrunk.effect_error,
             shrunk.shrunk_effect * {{ discount_dose('possible.discount_rate', 'overall.typical_rate') }}
-            / nullif(average.mean, 0) as effect_ratio,
+            / nullif(average.effect_of_all, 0) as effect_ratio,
             messages.message_cost
         from {{ ref('offer_options') }} as possible
         cross join overall
