@@ -16,6 +16,12 @@ PALETTE = (BLUE, ORANGE, GREEN, PURPLE, OCHRE, GREY)
 SHADES: list[tuple[float, str]] = [(0.0, "rgba(42,143,212,0.08)"), (1.0, "rgba(42,143,212,1)")]
 """From little to much on whatever background."""
 
+COLORBAR: Mapping[str, Any] = {
+    # Below the chart: beside it, it takes a quarter of a telephone's width.
+    **{"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yanchor": "top", "ypad": 8, "len": 1},
+    **{"thickness": 10, "nticks": 4, "outlinewidth": 0},
+}
+
 LAYOUT: Mapping[str, Any] = {
     # The usual template is longer than most data, and brings a white background.
     "template": "none",
@@ -26,9 +32,24 @@ LAYOUT: Mapping[str, Any] = {
     "height": 300,
     # A finger that moves over a chart should scroll the page.
     "dragmode": False,
-    "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+    "legend": {
+        "orientation": "h",
+        "x": 0,
+        "y": 1,
+        "yanchor": "bottom",
+        "bgcolor": "rgba(0,0,0,0)",
+        "traceorder": "normal",
+    },
 }
-AXIS: Mapping[str, Any] = {"fixedrange": True, "automargin": True, "zeroline": True, "ticklabelstandoff": 4}
+AXIS: Mapping[str, Any] = {
+    "fixedrange": True,
+    "automargin": True,
+    "zeroline": True,
+    "ticklabelstandoff": 4,
+    "tickangle": 0,
+}
+GRID_AXIS: Mapping[str, Any] = {**AXIS, "showgrid": False, "ticks": "", "tickangle": 0, "tickfont": {"size": 11}}
+"""Of a heat map."""
 TIME_AXIS: Mapping[str, Any] = {**AXIS, "showgrid": False, "zeroline": False, "nticks": 6, "tickformat": "%b<br>%Y"}
 
 _MILLIONS_FROM = 10_000_000
