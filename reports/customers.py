@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from reports.blocks import Column, Page, Section, Table, Tile, Tone
+from reports.figures.actions import in_words
 from reports.figures.customers import (
     churn_distribution,
     cluster_scatter,
@@ -143,6 +144,6 @@ def _table(customers: pd.DataFrame) -> Table:
             else "They come with sales, profiles, tickets or sessions."
         ),
         columns=COLUMNS,
-        rows=customers,
+        rows=customers.assign(next_action=customers["next_action"].map(in_words, na_action="ignore")),
         noun="customers",
     )

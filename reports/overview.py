@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -48,7 +50,7 @@ def overview_page(
         figures: metric, label, unit, description, value, previous_value, change_ratio, direction_is_good,
             year_before_value, period_start, period_end, previous_period_end; in order of display.
         snapshots: snapshot_on, metric, value; in order of days.
-        alerts: severity, kind, title, evidence, first_seen_on, page; the most important first.
+        alerts: severity, kind, title, evidence, subject_type, subject_id, first_seen_on, page; the most severe first.
         actions: As in `action_profits`.
         daily_sales: sales_date, net_revenue; one row a day without gaps.
         forecast: As in `daily_revenue`.
@@ -140,7 +142,7 @@ def _most_severe(alerts: pd.DataFrame) -> Listing:
             title=str(alert.title),
             text=str(alert.evidence),
             when=f"since {alert.first_seen_on:%Y-%m-%d}" if pd.notna(alert.first_seen_on) else "",
-            link=str(alert.page),
+            link=_link(alert),
         )
         for alert in alerts.head(_SHOWN).itertuples(index=False)
     ]
@@ -151,6 +153,14 @@ def _most_severe(alerts: pd.DataFrame) -> Listing:
     return Listing(
         f"The {_SHOWN} most severe of {len(alerts):,} alerts", items, "All of them stand in a table at the page's end."
     )
+
+
+def _link(alert: Any) -> str:
+    """The page about an alert; of a customer or product that the page has a table of, their row in it."""
+    subject = {"customers.html": "customer", "products.html": "product"}.get(alert.page)
+    if subject is None or alert.subject_type != subject or pd.isna(alert.subject_id):
+        return str(alert.page)
+    return f"{alert.page}#find={quote(str(alert.subject_id), safe='')}"
 
 
 def _alerts_table(alerts: pd.DataFrame) -> Table:

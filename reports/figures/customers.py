@@ -20,7 +20,7 @@ from reports.figures.style import (
     SHADES,
     TIME_AXIS,
     blank,
-    change_in_words,
+    compared,
     count,
 )
 
@@ -107,10 +107,9 @@ def segment_history(history: pd.DataFrame) -> Chart:
     for segment in wide.iloc[-1].sort_values(ascending=False, kind="stable").index:
         values = [int(value) for value in wide[segment]]
         before, now = values[0], values[-1]
-        change = f", {change_in_words(now / before - 1)}" + (" as" if abs(now / before - 1) < 0.005 else " than")
         title = f"{segment}: {count(now, 'customer')}"
         if before > 0:
-            title += f"{change} on {wide.index[0]:%-d %B %Y}"
+            title += f", {compared(now / before - 1)} on {wide.index[0]:%-d %B %Y}"
         options.append(
             Option(
                 name=str(segment),
@@ -431,7 +430,8 @@ def cohort_retention(cohorts: pd.DataFrame) -> Chart:
     Args:
         cohorts: cohort_month, months_since_first, customers, active_customers, retention_rate; complete months only.
     """
-    later = cohorts[cohorts["months_since_first"] > 0].assign(cohort_month=pd.to_datetime(cohorts["cohort_month"]))
+    later = cohorts[cohorts["months_since_first"] > 0]
+    later = later.assign(cohort_month=pd.to_datetime(later["cohort_month"]))
     if later.empty:
         return Chart(
             "Retention: no month after a first order is complete yet",

@@ -15,7 +15,7 @@ from reports.figures.style import (
     SHADES,
     TIME_AXIS,
     blank,
-    change_in_words,
+    compared,
     count,
 )
 
@@ -222,8 +222,7 @@ def product_months(months: pd.DataFrame, products: pd.DataFrame) -> Chart:
         last = float(units.iloc[-1])
         title = f"{product.name}: {last:,.0f} sold in {wide.index[-1]:%B %Y}"
         if len(units) > 12 and units.iloc[-13] > 0:
-            ratio = last / float(units.iloc[-13]) - 1
-            title += f", {change_in_words(ratio)} {'as' if abs(ratio) < 0.005 else 'than'} a year before"
+            title += f", {compared(last / float(units.iloc[-13]) - 1)} a year before"
         options.append(
             Option(
                 name=f"{product.name} ({product.product_id})",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.blocks import Chart
-from reports.figures.style import AXIS, BLUE, GREY, ORANGE, TIME_AXIS, blank, change_in_words, count
+from reports.figures.style import AXIS, BLUE, GREY, ORANGE, TIME_AXIS, blank, compared, count
 
 _QUARTER = 13
 _YEAR = 52
@@ -65,10 +65,7 @@ def _revenue_finding(weekly: pd.Series) -> str:
         return finding
     if before <= 0:
         return finding
-    change = recent / before - 1
-    if abs(change) < 0.005:
-        return f"{finding}, about as much as in {words}"
-    return f"{finding}, {abs(change):.0%} {'more' if change > 0 else 'less'} than in {words}"
+    return f"{finding}, {compared(recent / before - 1)} in {words}"
 
 
 def daily_revenue(daily_sales: pd.DataFrame, forecast: pd.DataFrame, unusual: pd.DataFrame) -> Chart:
@@ -155,8 +152,7 @@ def _forecast_finding(days: pd.DataFrame, coming: pd.DataFrame, daily_sales: pd.
     before = daily_sales.sort_values("sales_date")["net_revenue"].tail(len(coming)).astype(float)
     if len(before) < len(coming) or before.sum() <= 0:
         return title
-    ratio = expected / before.sum() - 1
-    return f"{title}, {change_in_words(ratio)} {'as' if abs(ratio) < 0.005 else 'than'} in the last {len(coming)}"
+    return f"{title}, {compared(expected / before.sum() - 1)} in the last {len(coming)}"
 
 
 def _daily_table(days: pd.DataFrame, coming: pd.DataFrame, marked: pd.DataFrame) -> pd.DataFrame:

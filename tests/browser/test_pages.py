@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.browser.businesses import EVIL, PAGES, business, nothing, one_customer, publish, sales_only
+from tests.businesses import EVIL, PAGES, business, nothing, one_customer, publish, sales_only
 
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")

@@ -34,7 +34,7 @@ PAGE = ReportPage(
             order by snapshot_on, metric
         """,
         "alerts": """
-            select severity, kind, title, evidence, first_seen_on, page
+            select severity, kind, title, evidence, subject_type, subject_id, first_seen_on, page
             from marts.alerts
             order by display_order
         """,

@@ -218,6 +218,8 @@ def _overview(size: int) -> dict[str, pd.DataFrame]:
             "kind": "risk_jump",
             "title": [EVIL, *[f"Orders of Books fell by a third in week {week}" for week in range(11)]],
             "evidence": "12 orders a day where 28 were expected",
+            "subject_type": "customer",
+            "subject_id": "C0000001",
             "first_seen_on": AS_OF,
             "page": ["customers.html", "javascript:document.title='harmed'", *["products.html"] * 10],
         }
