@@ -2,12 +2,14 @@
 
 import dagster as dg
 
-from orchestration.assets.reports import campaigns, models, overview, quality, support, web
+from orchestration.assets.reports import campaigns, customers, models, overview, products, quality, support, web
 from orchestration.assets.reports.report_page import ReportPage, page_asset
 from orchestration.settings import Settings
 
 PAGES: tuple[ReportPage, ...] = (
     overview.PAGE,
+    customers.PAGE,
+    products.PAGE,
     support.PAGE,
     web.PAGE,
     campaigns.PAGE,
