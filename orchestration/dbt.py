@@ -20,9 +20,11 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration.figures import key_figures, page_link
 from orchestration.gate import judged_by
 from orchestration.lock import WriterLock
-from orchestration.preview import preview_markdown
+from orchestration.preview import PREVIEW_ROWS, preview_markdown
+from orchestration.published import PERSONAL
 from orchestration.settings import Settings
 
 _RESULTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
@@ -142,7 +144,8 @@ class Dbt(dg.ConfigurableResource):
         def on_event(event: Any) -> None:
             if event.info.name in _RESULTS:
                 message = msg_to_dict(event)
-                details = _describe(message, selection.manifest) if event.info.name != "LogTestResult" else {}
+                is_test = event.info.name == "LogTestResult"
+                details = {} if is_test else _describe(message, selection.manifest, Path(self.home))
                 events.put((message, details))
 
         def invoke() -> None:
@@ -184,21 +187,23 @@ def close_files() -> None:
         DuckDBConnectionManager.close_all_connections()
 
 
-def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Row count, columns and preview of a relation that was just built, read through dbt's own connection."""
+def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """Row count, columns, preview and key figures of a relation just built, read through dbt's own connection."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     info = message["data"]["node_info"]
     if info.get("node_status") not in ("success", "None") and message["data"].get("status") != "success":
         return {}
     node = manifest["nodes"][info["unique_id"]]
-    relation, documented = node["relation_name"], node["columns"]
+    relation, documented, told = node["relation_name"], node["columns"], node["config"].get("meta", {})
+    rows = told.get("preview_rows", PREVIEW_ROWS)
     handle = DuckDBConnectionManager.env().handle()
     try:
         cursor = handle.cursor()
         count = cursor.execute(f"select count(*) from {relation}").fetchone()
         described = cursor.execute(f"describe select * from {relation}").fetchall()
-        frame = cursor.execute(f"select * from {relation} limit 5").df()
+        frame = cursor.execute(f"select * from {relation} limit {rows}").df()
+        figures = key_figures(cursor, relation, told)
     finally:
         handle.close()
     return {
@@ -209,7 +214,9 @@ def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[s
                 for name, kind, *_ in described
             ]
         ),
-        "preview": dg.MetadataValue.md(preview_markdown(frame)),
+        "preview": dg.MetadataValue.md(preview_markdown(frame, rows)),
+        **figures,
+        **page_link(told, home),
     }
 
 
@@ -240,7 +247,7 @@ def _failing_rows(query: str | None, home: Path) -> str:
             connection.execute(f"attach '{path}' as {name} (read_only)")
         rows = connection.execute(f"select * from ({query}) limit {_EXAMPLES}").df()
     shown = [
-        ", ".join(f"{column}={value}" for column, value in row.items() if column not in ("name", "email"))
+        ", ".join(f"{column}={value}" for column, value in row.items() if column not in PERSONAL)
         for row in rows.to_dict("records")
     ]
     return "".join(f"\n    {row}" for row in shown)

@@ -74,6 +74,14 @@ class Settings(BaseModel):
     """What contacting one customer costs; by default a twentieth of the value."""
     retention_success_rate: Annotated[float, Field(alias="PULSE_RETENTION_SUCCESS_RATE", gt=0, le=1)] = 0.1
     """Share of the customers about to leave whom a contact keeps."""
+    business_name: Annotated[str | None, Field(alias="PULSE_BUSINESS_NAME", max_length=100)] = None
+    """The business's own name, as its customers know it; campaign drafts are signed with it."""
+    export_personal_data: Annotated[bool, Field(alias="PULSE_EXPORT_PERSONAL_DATA")] = False
+    """Names and e-mail addresses in `exports/` as well."""
+    export_formats: Annotated[
+        str, Field(alias="PULSE_EXPORT_FORMATS", pattern=r"^(none|(csv|json|parquet)(,(csv|json|parquet))*)$")
+    ] = "csv,json,parquet"
+    """Formats of the files in `exports/`, with commas between them, or none."""
     dbt_project: Annotated[Path, Field(alias="PULSE_DBT_PROJECT")] = PROJECT_ROOT / "dbt_project"
     """Folder of the dbt project."""
 
@@ -166,6 +174,16 @@ class Settings(BaseModel):
     def reports(self) -> Path:
         """Published pages."""
         return self.home / "reports"
+
+    @property
+    def exports(self) -> Path:
+        """Published exports and campaign drafts."""
+        return self.home / "exports"
+
+    @property
+    def formats_exported(self) -> tuple[str, ...]:
+        """The formats of `export_formats`, each once."""
+        return tuple(dict.fromkeys(each for each in self.export_formats.split(",") if each != "none"))
 
     @property
     def warehouse(self) -> Path:

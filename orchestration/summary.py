@@ -10,7 +10,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.resources import open_published
+from orchestration.published import open_published
 from orchestration.settings import PROJECT_ROOT, Settings
 
 _FEWEST_DAYS = 28

@@ -11,6 +11,7 @@ import dagster as dg
 from orchestration.gate import objections, required_by
 from orchestration.resources import RawStore, Warehouse
 from orchestration.settings import Settings
+from reports.folders import PublishedFolder
 from reports.site import publish_site
 
 PUBLISHED = dg.AssetKey(["published", "pulse"])
@@ -25,7 +26,7 @@ def build_publish_asset(
     Args:
         settings: The settings.
         manifest: dbt's manifest: it names what must be built and which checks block.
-        upstream: What lies in the file, and the pages beside it.
+        upstream: What lies in the file, and the pages and exports beside it.
     """
     required = required_by(manifest)
     belonging = frozenset(
@@ -61,6 +62,7 @@ def build_publish_asset(
             context.log.warning(f"{stranger} belongs to no model of the project and is dropped.")
         size = warehouse.publish(settings.published, refresh)
         publish_site(settings.home, refresh)
+        PublishedFolder(settings.home, settings.exports.name).publish(refresh)
         tables = warehouse.read(
             """
             select schema_name || '.' || table_name as published_table, estimated_size as row_count
