@@ -37,7 +37,7 @@ def read_alerts(connection: duckdb.DuckDBPyConnection, severity: str | None) -> 
         select {", ".join(_COLUMNS)}
         from marts.alerts
         where list_contains($told, severity)
-        order by list_position($told, severity), first_seen_on desc nulls last, alert_id
+        order by display_order
         """,
         {"told": list(told)},
     ).fetchall()

@@ -43,8 +43,12 @@ def markdown_table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
         rows: Cells, row by row.
     """
     names = [_text(name) for name in head]
-    lines = [names, ["---"] * len(names), *([_text(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    lines = [_line(names), "|" + "---|" * len(names), *(_line([_text(cell) for cell in row]) for row in rows)]
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def _cell(value: Any) -> str:

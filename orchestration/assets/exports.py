@@ -31,7 +31,7 @@ NO_SEGMENT = "No order yet"
 _DRAFTS = "drafts"
 _KINDS = ("csv", "json", "parquet")
 
-_RECIPIENTS = """
+RECIPIENTS = """
 create or replace temp table recipients as
 select
     actions.customer_id,
@@ -46,8 +46,9 @@ inner join marts.customer_360 as customers using (customer_id)
 -- only who is to be written to: with consent, within the budget, not held back
 where actions.is_selected and actions.channel = 'email'
 """
+"""Whom drafts are for, and with which offer."""
 
-_GROUPS = f"""
+GROUPS = f"""
 with
     grouped as (
         select
@@ -82,6 +83,7 @@ select
 from grouped
 order by kind, about, offer_type nulls first, discount_rate nulls first
 """
+"""One draft each: who is alike in action or in segment, and is offered the same."""
 
 
 _WORDINGS = "select offer_type, min(wording) from work.seeds.offer_options group by offer_type"
@@ -171,14 +173,14 @@ def _drafted(
     from reports.drafts import draft_letters, drafts_page
 
     folder.mkdir()
-    connection.execute(_RECIPIENTS)
-    groups = connection.execute(_GROUPS).df()
+    connection.execute(RECIPIENTS)
+    groups = connection.execute(GROUPS).df()
     wordings = dict(connection.execute(_WORDINGS).fetchall())
     drafts = draft_letters(groups, wordings, settings.business_name)
     for draft, group in zip(drafts, groups.itertuples(index=False), strict=True):
         (folder / f"{draft.name}.html").write_text(draft.html, encoding="utf-8")
         (folder / f"{draft.name}.txt").write_text(f"Subject: {draft.subject}\n\n{draft.text}", encoding="utf-8")
-        write_query(connection, _recipients(group, settings), folder / f"{draft.name}.csv", "csv")
+        write_query(connection, recipients_of(group, settings), folder / f"{draft.name}.csv", "csv")
     page = drafts_page(drafts, as_of, refresh, settings.business_name)
     (folder / "index.html").write_text(page, encoding="utf-8")
     by_action = [draft for draft in drafts if draft.kind == "action"]
@@ -198,8 +200,8 @@ def _drafted(
     )
 
 
-def _recipients(group: Any, settings: Settings) -> str:
-    """The customers of a group, with how to reach them where personal columns are asked for."""
+def recipients_of(group: Any, settings: Settings) -> str:
+    """SQL of the customers of a group, with how to reach them where personal columns are asked for."""
     about = "action" if group.kind == "action" else f"coalesce(segment, {quoted(NO_SEGMENT)})"
     rate = "null" if pd.isna(group.discount_rate) else repr(float(group.discount_rate))
     offer = "null" if pd.isna(group.offer_type) else quoted(group.offer_type)
