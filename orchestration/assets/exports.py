@@ -85,7 +85,6 @@ order by kind, about, offer_type nulls first, discount_rate nulls first
 """
 """One draft each: who is alike in action or in segment, and is offered the same."""
 
-
 _WORDINGS = "select offer_type, min(wording) from work.seeds.offer_options group by offer_type"
 
 
@@ -98,7 +97,7 @@ def build_export_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.A
     """
     models = {f"marts.{node['name']}" for node in manifest["nodes"].values() if node["resource_type"] == "model"}
     exported = exports(models)
-    drafted_from = {"marts.next_best_actions", "marts.customer_360"}
+    drafted_from = {"marts.next_best_actions", "marts.customer_360", "seeds.offer_options"}
     read = sorted({export.table for export in exported} | drafted_from | {"marts.dim_customers"})
 
     def described(key: dg.AssetKey, description: str, *kinds: str) -> dg.AssetSpec:

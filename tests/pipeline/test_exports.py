@@ -31,7 +31,7 @@ from tests.unit.hostile import NAMES
 from tests.unit.test_published_views import DANGEROUS
 
 FORMULA = tuple("=+-@\t\r\n")
-SECRET = "somebody.secret"
+PERSON = "ada.lovelace"
 AS_OF = date(2026, 3, 31)
 Metadata = Mapping[str, Mapping[str, Any]]
 
@@ -46,8 +46,8 @@ def deliver(folder: Path) -> None:
     tables = {
         "customers": {
             "customer_id": ids,
-            "name": [f"{name(n)} called {SECRET}" for n in range(44)],
-            "email": [f"{SECRET}.{n}@example.org" for n in range(44)],
+            "name": [f"{name(n)} called {PERSON}" for n in range(44)],
+            "email": [f"{PERSON}.{n}@example.org" for n in range(44)],
             "city": [name(n) for n in range(44)],
             "marketing_consent": [n % 3 != 0 for n in range(44)],
         },
@@ -134,8 +134,8 @@ def test_the_exports_are_of_the_published_refresh_and_hold_its_rows(
 def test_nothing_personal_leaves_unless_asked_for(home: Path, metadata: Metadata) -> None:
     files = [file for file in (home / "exports").rglob("*") if file.is_file() and file.suffix != ".parquet"]
     assert len(files) > 20
-    assert not [file for file in files if SECRET in file.read_text(encoding="utf-8")]
-    assert SECRET not in repr(metadata)
+    assert not [file for file in files if PERSON in file.read_text(encoding="utf-8")]
+    assert PERSON not in repr(metadata)
 
 
 def test_no_cell_of_any_csv_is_a_formula(home: Path, metadata: Metadata) -> None:  # noqa: ARG001 - the refresh
