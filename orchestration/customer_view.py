@@ -213,6 +213,10 @@ def _joined(*parts: Told, by: str = ", ") -> Told:
     return lambda row: by.join(filter(None, (part(row) for part in parts)))
 
 
+def _words(value: Any) -> str:
+    return plain(value).replace("_", " ")
+
+
 def _day(value: Any) -> str:
     return str(value.date() if isinstance(value, datetime) else value)
 
@@ -253,7 +257,7 @@ def _offer(row: Row) -> str:
     if row.get("offer_type") is None:
         return ""
     rate = row.get("offer_discount_rate")
-    told = [plain(row["offer_type"]).replace("_", " ")]
+    told = [_words(row["offer_type"])]
     if rate is not None:
         told.append(f"{rate:.0%}")
     if row.get("offer_valid_until") is not None:
@@ -327,7 +331,10 @@ _SECTIONS: tuple[tuple[str, tuple[tuple[str, Told], ...]], ...] = (
     (
         "What to do next",
         (
-            ("action", _joined(_of("next_action"), _of("next_action_channel", lambda channel: f"by {channel}"))),
+            (
+                "action",
+                _joined(_of("next_action", _words), _of("next_action_channel", lambda channel: f"by {channel}")),
+            ),
             ("because", _of("next_action_reason")),
             ("expected profit", _of("next_action_expected_profit", _money)),
             ("until", _of("next_action_deadline_on", _day)),
