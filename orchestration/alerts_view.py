@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 from rich.console import Console
+from rich.text import Text
 
 from orchestration.terminal import plain, shown
 
@@ -87,9 +88,7 @@ def print_alerts(
     console.print(f"Refresh {refresh}, as of {as_of}: {', '.join(counts) if counts else 'no alerts'}.", highlight=False)
     for alert in alerts:
         style = _STYLES[alert["severity"]]
-        line = shown(f"{alert['severity']:<9}", style)
-        line.append(plain(alert["title"]), "bold")
-        console.print(line, soft_wrap=True)
+        console.print(Text.assemble((f"{alert['severity']:<9}", style), shown(alert["title"], "bold")), soft_wrap=True)
         since = "" if alert["first_seen_on"] is None else f"Since {alert['first_seen_on']}. "
         console.print(shown(f"         {since}{plain(alert['evidence'])}", "dim"), soft_wrap=True)
     if warnings:

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.terminal import plain, shown
 
@@ -138,7 +139,7 @@ def read_customer(connection: duckdb.DuckDBPyConnection, customer_id: str) -> Cu
 def print_customer(console: Console, customer: Customer) -> None:
     """Print one customer's view; what is not known is left out."""
     row = customer.row
-    title = shown(row.get("name") or row["customer_id"], "bold")
+    title = Text.assemble(shown(row.get("name") or row["customer_id"], "bold"))
     if row.get("name"):
         title.append(f"  {plain(row['customer_id'])}")
     console.print()
