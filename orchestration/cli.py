@@ -5,14 +5,18 @@ Nothing is computed here. Dagster and dbt are imported inside the commands, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from orchestration.settings import Settings, SettingsError, check_home
+
+if TYPE_CHECKING:
+    import duckdb
 
 _MOST_ALERTS_SHOWN = 5
 
@@ -77,18 +81,9 @@ def raw(source: str | None, as_of: str | None, home: Path | None, if_absent: boo
 @_HOME
 def query(sql: str, home: Path | None) -> None:
     """Run SQL on the published file and print the result."""
-    import duckdb
-
-    from orchestration.resources import open_published
-
-    settings = _settings(home=home)
-    try:
-        with open_published(settings.published) as connection:
-            console = Console()
-            connection.sql(sql).show(max_width=console.width if console.is_terminal else 1000)
-    except (FileNotFoundError, duckdb.Error) as error:
-        click.echo(f"pulse: {error}", err=True)
-        raise SystemExit(1) from None
+    with _published(_settings(home=home)) as connection:
+        console = Console()
+        connection.sql(sql).show(max_width=console.width if console.is_terminal else 1000)
 
 
 @main.command()
@@ -168,6 +163,86 @@ def schema() -> None:
     from sources.mapping import json_schema
 
     click.echo(json_schema(), nl=False)
+
+
+@main.command()
+@click.argument("customer")
+@_HOME
+def customer(customer: str, home: Path | None) -> None:
+    """Show one CUSTOMER, by id, name or e-mail address."""
+    from orchestration.customer_view import UnknownCustomerError, find_customer, print_customer, read_customer
+
+    with _published(_settings(home=home)) as connection:
+        try:
+            found = read_customer(connection, find_customer(connection, customer))
+        except UnknownCustomerError as error:
+            raise _PublishedFileError(str(error)) from None
+    print_customer(Console(), found)
+
+
+@main.command()
+@click.option("--severity", type=click.Choice(["critical", "warning", "info"]), help="Only this severe or worse.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+@_HOME
+def alerts(severity: str | None, as_json: bool, home: Path | None) -> None:
+    """Show what is unusual, and what the last checks warn of."""
+    from orchestration.alerts_view import alerts_as_json, print_alerts, read_alerts, read_refresh, read_warnings
+
+    with _published(_settings(home=home)) as connection:
+        told = read_alerts(connection, severity), read_warnings(connection), *read_refresh(connection)
+    if as_json:
+        click.echo(alerts_as_json(*told))
+    else:
+        print_alerts(Console(), *told)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["csv", "json", "parquet"]),
+    help="By default what --out ends in, or csv.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File or folder; NAME.FORMAT in this folder by default, - to print."
+)
+@click.option("--with-personal-data", "personal", is_flag=True, help="Add names and e-mail addresses of customers.")
+@_HOME
+def export(name: str | None, file_format: str | None, out: Path | None, personal: bool, home: Path | None) -> None:
+    """Write the published export NAME to a file; without a name, show the names."""
+    from orchestration import exports
+
+    with _published(_settings(home=home)) as connection:
+        available = exports.exports_in(connection)
+        if name is None:
+            for each in available:
+                click.echo(f"{each.name:<32} {each.description}")
+            return
+        try:
+            chosen = exports.named(name, available)
+            exports.export_to(connection, chosen, out, file_format=file_format, personal=personal, log=click.echo)
+        except exports.ExportError as error:
+            raise _PublishedFileError(str(error)) from None
+
+
+class _PublishedFileError(Exception):
+    """What was asked of the published file cannot be told; the message says why."""
+
+
+@contextmanager
+def _published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published file, open for reading; what goes wrong is told in one line."""
+    import duckdb
+
+    from orchestration.published import open_published
+
+    try:
+        with open_published(settings.published) as connection:
+            yield connection
+    except (FileNotFoundError, duckdb.Error, _PublishedFileError) as error:
+        click.echo(f"pulse: {error}", err=True)
+        raise SystemExit(1) from None
 
 
 def _settings(**overrides: Any) -> Settings:

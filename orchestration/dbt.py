@@ -9,7 +9,7 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,15 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration.figures import key_figures, page_link
 from orchestration.gate import judged_by
 from orchestration.lock import WriterLock
-from orchestration.preview import preview_markdown
+from orchestration.preview import PREVIEW_ROWS, preview_markdown
+from orchestration.published import PERSONAL
 from orchestration.settings import Settings
 
 _RESULTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
 _EXAMPLES = 3
-_PERSONAL = ("name", "email")
-"""Columns that are shown to nobody by mistake."""
 
 
 class DbtError(Exception):
@@ -144,7 +144,8 @@ class Dbt(dg.ConfigurableResource):
         def on_event(event: Any) -> None:
             if event.info.name in _RESULTS:
                 message = msg_to_dict(event)
-                details = _describe(message, selection.manifest) if event.info.name != "LogTestResult" else {}
+                is_test = event.info.name == "LogTestResult"
+                details = {} if is_test else _describe(message, selection.manifest, Path(self.home))
                 events.put((message, details))
 
         def invoke() -> None:
@@ -173,7 +174,7 @@ class Dbt(dg.ConfigurableResource):
             raise outcome["error"]
         result = outcome["result"]
         if not result.success:
-            hidden = _PERSONAL if self.variables["PULSE_PII"] == "keep" else (*_PERSONAL, "customer_id")
+            hidden = PERSONAL if self.variables["PULSE_PII"] == "keep" else PERSONAL | {"customer_id"}
             raise dg.Failure(description=_explain(result, Path(self.home), hidden), allow_retries=False)
 
 
@@ -187,21 +188,23 @@ def close_files() -> None:
         DuckDBConnectionManager.close_all_connections()
 
 
-def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Row count, columns and preview of a relation that was just built, read through dbt's own connection."""
+def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """Row count, columns, preview and key figures of a relation just built, read through dbt's own connection."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     info = message["data"]["node_info"]
     if info.get("node_status") not in ("success", "None") and message["data"].get("status") != "success":
         return {}
     node = manifest["nodes"][info["unique_id"]]
-    relation, documented = node["relation_name"], node["columns"]
+    relation, documented, told = node["relation_name"], node["columns"], node["config"].get("meta", {})
+    rows = told.get("preview_rows", PREVIEW_ROWS)
     handle = DuckDBConnectionManager.env().handle()
     try:
         cursor = handle.cursor()
         count = cursor.execute(f"select count(*) from {relation}").fetchone()
         described = cursor.execute(f"describe select * from {relation}").fetchall()
-        frame = cursor.execute(f"select * from {relation} limit 5").df()
+        frame = cursor.execute(f"select * from {relation} limit {rows}").df()
+        figures = key_figures(cursor, relation, told)
     finally:
         handle.close()
     return {
@@ -212,11 +215,13 @@ def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[s
                 for name, kind, *_ in described
             ]
         ),
-        "preview": dg.MetadataValue.md(preview_markdown(frame)),
+        "preview": dg.MetadataValue.md(preview_markdown(frame, rows)),
+        **figures,
+        **page_link(told, home),
     }
 
 
-def _explain(result: Any, home: Path, hidden: Sequence[str]) -> str:
+def _explain(result: Any, home: Path, hidden: Collection[str]) -> str:
     """Name every failed node and show the rows that failed, without the columns that are hidden."""
     if result.exception is not None and not getattr(result.result, "results", None):
         return f"dbt could not start: {result.exception}"
@@ -234,7 +239,7 @@ def _explain(result: Any, home: Path, hidden: Sequence[str]) -> str:
     return "\n".join(lines) or str(result.exception)
 
 
-def _failing_rows(query: str | None, home: Path, hidden: Sequence[str]) -> str:
+def _failing_rows(query: str | None, home: Path, hidden: Collection[str]) -> str:
     if not query:
         return ""
     with duckdb.connect() as connection:

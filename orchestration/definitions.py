@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.assets.exports import build_export_assets
 from orchestration.assets.insights import build_ml_assets
 from orchestration.assets.publish import PUBLISHED, build_publish_asset
 from orchestration.assets.raw import build_raw_assets
@@ -32,9 +33,11 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         *build_dbt_assets(settings, manifest),
         *build_ml_assets(settings, manifest),
         *build_report_assets(settings),
+        build_export_assets(settings, manifest),
     ]
-    # What is published, and the pages beside it; everything else lies upstream of these or in the same dbt build.
-    upstream = sorted({key for each in assets for key in each.keys if key.path[0] in ("marts", "ml", "reports")})
+    # What is published, and the files beside it; everything else lies upstream of these or in the same dbt build.
+    beside = ("marts", "ml", "reports", "exports")
+    upstream = sorted({key for each in assets for key in each.keys if key.path[0] in beside})
     return dg.Definitions(
         assets=[*assets, build_publish_asset(settings, manifest, upstream)],
         jobs=build_jobs(PUBLISHED, dg.AssetSelection.assets(raw)),

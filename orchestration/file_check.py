@@ -10,8 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.settings import Settings
+from orchestration.terminal import shown
 from sources.delivery import Request, SourceError
 from sources.dry_run import DryRun, Reading, dry_run
 from sources.files import MAPPING_NAME, has_files, open_files
@@ -58,27 +60,29 @@ def check(console: Console, settings: Settings, path: Path, *, write: bool) -> b
 def _show(console: Console, reading: Reading) -> None:
     console.print()
     if reading.error is not None or reading.delivery is None or reading.outcome is None:
-        console.rule(f"[red]{reading.name}[/] cannot be read", align="left")
-        console.print(reading.error, markup=False, highlight=False, soft_wrap=True)
+        console.rule(Text.assemble(shown(reading.name, "red"), " cannot be read"), align="left")
+        for line in str(reading.error).splitlines():
+            console.print(shown(line), soft_wrap=True)
         return
-    console.rule(f"[bold]{reading.name}[/] is {reading.table}", align="left")
+    console.rule(Text.assemble(shown(reading.name, "bold"), f" is {reading.table}"), align="left")
     columns = Table(box=None, pad_edge=False)
     for title in ("column of the file", "is", "because of", "read as"):
         columns.add_column(title)
     unused = [column.label or "" for column in reading.delivery.columns if column.column is None]
     for column in reading.delivery.columns:
         if column.column is not None:
-            columns.add_row(column.label or f"(always {column.constant})", column.column, column.why, column.how)
+            label = column.label or f"(always {column.constant})"
+            columns.add_row(*map(shown, (label, column.column, column.why, column.how)))
     console.print(columns)
     if unused:
         more = f" and {len(unused) - _SHOWN_COLUMNS:,} more" if len(unused) > _SHOWN_COLUMNS else ""
-        console.print(f"Not used: {', '.join(unused[:_SHOWN_COLUMNS])}{more}", markup=False, highlight=False)
+        console.print(shown(f"Not used: {', '.join(unused[:_SHOWN_COLUMNS])}{more}"))
     console.print()
     rows = Table(box=None, pad_edge=False)
     for name in reading.columns:
-        rows.add_column(name, overflow="ellipsis", no_wrap=True, max_width=24)
+        rows.add_column(shown(name), overflow="ellipsis", no_wrap=True, max_width=24)
     for row in reading.preview:
-        rows.add_row(*row)
+        rows.add_row(*map(shown, row))
     console.print(rows)
     outcome = reading.outcome
     console.print(
@@ -88,9 +92,9 @@ def _show(console: Console, reading: Reading) -> None:
         highlight=False,
     )
     if outcome.set_aside:
-        console.print(f"The whole file would be set aside: {outcome.set_aside}", style="red", markup=False)
+        console.print(shown(f"The whole file would be set aside: {outcome.set_aside}", "red"))
     for note in reading.delivery.notes:
-        console.print(f"Note: {note}", style="yellow", markup=False, highlight=False)
+        console.print(shown(f"Note: {note}", "yellow"))
     for refused in reading.refused:
         _show_refused(console, *refused)
 
@@ -106,7 +110,7 @@ def _show_uses(console: Console, found: DryRun) -> None:
 
 def _show_refused(console: Console, line: int, column: str | None, value: str | None, reason: str) -> None:
     told = f"  line {line}" + (f", {column}" if column else "") + (f": {value!r}" if value is not None else ":")
-    console.print(f"{told} {reason}", markup=False, highlight=False)
+    console.print(shown(f"{told} {reason}"))
 
 
 def show_quarantine(console: Console, settings: Settings, folder: Path | None) -> None:
@@ -123,13 +127,15 @@ def show_quarantine(console: Console, settings: Settings, folder: Path | None) -
         return
     for refused in found:
         name = refused.rows[0][0]
-        console.print(f"{name} ({refused.table}): {len(refused.rows):,} rows", markup=False, highlight=False)
+        console.print(shown(f"{name} ({refused.table}): {len(refused.rows):,} rows"))
         for _, line, column, value, reason, _ in refused.rows[:_SHOWN_ROWS]:
             _show_refused(console, line, column, value, reason)
         if len(refused.rows) > _SHOWN_ROWS:
             console.print(f"  and {len(refused.rows) - _SHOWN_ROWS:,} more")
         if folder is not None:
             path = hand_back(refused, folder)
-            console.print(f"  written to {path}", markup=False, highlight=False, soft_wrap=True)
+            console.print(shown(f"  written to {path}"), soft_wrap=True)
     if folder is not None:
-        console.print(f"Mend them, copy what is in {folder} into {settings.landing}, and run again.", soft_wrap=True)
+        console.print(
+            f"Mend them, copy what is in {folder} into {settings.landing}, and run again.", markup=False, soft_wrap=True
+        )

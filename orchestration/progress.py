@@ -7,7 +7,9 @@ from typing import Any
 
 import dagster as dg
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
+
+from orchestration.terminal import shown
 
 
 class Progress:
@@ -67,7 +69,10 @@ class Progress:
         self._console.print(f"{assets}{checks}{warned}.{verdict}", highlight=False)
 
     def _line(self, colour: str, mark: str, text: str) -> None:
-        self._console.print(f"[{colour}]{mark}[/] {escape(text)}", highlight=False, soft_wrap=True)
+        first, *more = text.splitlines() or [""]
+        self._console.print(Text.assemble((mark, colour), " ", shown(first)), soft_wrap=True)
+        for line in more:
+            self._console.print(shown(line), soft_wrap=True)
 
 
 def failure_text(event: Any) -> str:

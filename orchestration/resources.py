@@ -1,7 +1,7 @@
-"""The warehouse and the raw folder: the only code, dbt aside, that opens the warehouse or the published file.
+"""The warehouse and the raw folder: the only code, dbt aside, that opens the warehouse.
 
 What is computed, and in which order, is decided elsewhere; dbt has a resource of its own in `orchestration.dbt`, the
-writer lock in `orchestration.lock`.
+writer lock is in `orchestration.lock`, and who only reads what is published uses `orchestration.published`.
 """
 
 import json
@@ -23,6 +23,7 @@ from orchestration.dbt import Dbt
 from orchestration.gate import Build, CheckResult
 from orchestration.lock import WriterLock
 from orchestration.modes import share
+from orchestration.published import quoted
 from orchestration.settings import Settings
 from sources.store import RawFolder
 
@@ -262,22 +263,6 @@ class Warehouse(DuckDBResource):
             raise
         _sync(target.parent)
         return target.stat().st_size
-
-
-def quoted(path: Path | str) -> str:
-    """A path as an SQL string."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def open_published(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the published file for reading.
-
-    Raises:
-        FileNotFoundError: Nothing has been published yet.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: nothing has been published yet")
-    return duckdb.connect(str(path), read_only=True)
 
 
 def build_resources(settings: Settings) -> dict[str, Any]:

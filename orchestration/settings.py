@@ -117,6 +117,14 @@ class Settings(BaseModel):
     """Refreshes whose builds, check results and rows per file stay in the meta tables; the latest ones."""
     keep_quarantine_days: Annotated[int, Field(alias="PULSE_KEEP_QUARANTINE_DAYS", ge=1)] = 365
     """Days for which refused rows stay in quarantine."""
+    business_name: Annotated[str | None, Field(alias="PULSE_BUSINESS_NAME", max_length=100)] = None
+    """The business's own name, as its customers know it; campaign drafts are signed with it."""
+    export_personal_data: Annotated[bool, Field(alias="PULSE_EXPORT_PERSONAL_DATA")] = False
+    """Names and e-mail addresses in `exports/` as well."""
+    export_formats: Annotated[
+        str, Field(alias="PULSE_EXPORT_FORMATS", pattern=r"^(none|(csv|json|parquet)(,(csv|json|parquet))*)$")
+    ] = "csv,json,parquet"
+    """Formats of the files in `exports/`, with commas between them, or none."""
     dbt_project: Annotated[Path, Field(alias="PULSE_DBT_PROJECT")] = PROJECT_ROOT / "dbt_project"
     """Folder of the dbt project."""
 
@@ -271,6 +279,16 @@ class Settings(BaseModel):
     def reports(self) -> Path:
         """Published pages."""
         return self.home / "reports"
+
+    @property
+    def exports(self) -> Path:
+        """Published exports and campaign drafts."""
+        return self.home / "exports"
+
+    @property
+    def formats_exported(self) -> tuple[str, ...]:
+        """The formats of `export_formats`, each once."""
+        return tuple(dict.fromkeys(each for each in self.export_formats.split(",") if each != "none"))
 
     @property
     def warehouse(self) -> Path:

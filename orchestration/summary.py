@@ -10,8 +10,9 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.resources import open_published
+from orchestration.published import open_published
 from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.terminal import shown
 
 _FEWEST_DAYS = 28
 """Of fewer days nobody would call one unusual."""
@@ -76,7 +77,7 @@ def print_summary(console: Console, settings: Settings) -> None:
     currency = next((f" {outcome['currency']}" for outcome in outcomes if outcome.get("currency")), "")
     console.print()
     console.rule(f"[bold]Customer Pulse[/], as of {as_of:%-d %B %Y}")
-    console.print(f"Source: {source}. Refresh {refresh}.", highlight=False)
+    console.print(shown(f"Source: {source}. Refresh {refresh}."))
     console.print(
         f"[bold]{customers:,}[/] customers, {buyers:,} with an order. [bold]{sales:,}[/] sale lines in {orders:,} "
         f"orders, {_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/]{currency}"
@@ -89,7 +90,7 @@ def print_summary(console: Console, settings: Settings) -> None:
         table.add_column(column, justify="right")
     total = sum(spend for _, _, spend, _ in segments) or 1
     for segment, count, spend, _ in segments:
-        table.add_row(segment, f"{count:,}", f"{spend:,.2f}", f"{float(spend / total):.0%}")
+        table.add_row(shown(segment), f"{count:,}", f"{spend:,.2f}", f"{float(spend / total):.0%}")
     console.print(table)
     if horizon is None:
         console.print(
@@ -181,18 +182,12 @@ def _print_rows(console: Console, outcomes: list[dict], settings: Settings) -> N
     )
     for outcome in outcomes:
         if outcome["set_aside"]:
-            console.print(f"  {outcome['name']} is set aside: {outcome['set_aside']}", markup=False, highlight=False)
+            console.print(shown(f"  {outcome['name']} is set aside: {outcome['set_aside']}"))
         elif outcome["quarantined"]:
             place = _short(settings.quarantine)
-            console.print(
-                f"  {outcome['name']}: {outcome['quarantined']:,} rows in {place}", markup=False, highlight=False
-            )
+            console.print(shown(f"  {outcome['name']}: {outcome['quarantined']:,} rows in {place}"))
         if outcome["left_out"]:
-            console.print(
-                f"  {outcome['name']}: {outcome['left_out']:,} more rows left out by a filter",
-                markup=False,
-                highlight=False,
-            )
+            console.print(shown(f"  {outcome['name']}: {outcome['left_out']:,} more rows left out by a filter"))
 
 
 def _days(first: object, last: object) -> str:

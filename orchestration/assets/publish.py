@@ -12,6 +12,7 @@ from orchestration.gate import objections, required_by
 from orchestration.modes import share_waiting
 from orchestration.resources import RawStore, Warehouse
 from orchestration.settings import Settings
+from reports.folders import PublishedFolder
 from reports.site import publish_site
 
 PUBLISHED = dg.AssetKey(["published", "pulse"])
@@ -26,7 +27,7 @@ def build_publish_asset(
     Args:
         settings: The settings.
         manifest: dbt's manifest: it names what must be built and which checks block.
-        upstream: What lies in the file, and the pages beside it.
+        upstream: What lies in the file, and the pages and exports beside it.
     """
     required = required_by(manifest)
     belonging = frozenset(
@@ -63,6 +64,7 @@ def build_publish_asset(
         size = warehouse.publish(settings.published, refresh)
         share_waiting(settings.home, refresh)
         publish_site(settings.home, refresh)
+        PublishedFolder(settings.home, settings.exports.name).publish(refresh)
         tables = warehouse.read(
             """
             select schema_name || '.' || table_name as published_table, estimated_size as row_count

@@ -13,8 +13,9 @@ import duckdb
 
 from orchestration.landing import Landing, look, remember
 from orchestration.modes import pii_salt
-from orchestration.preview import preview_markdown
-from orchestration.resources import RawStore, Warehouse, quoted
+from orchestration.preview import markdown_table, preview_markdown
+from orchestration.published import quoted
+from orchestration.resources import RawStore, Warehouse
 from orchestration.retention import tidy
 from orchestration.settings import Settings
 from orchestration.sources import is_synthetic, open_source, synthetic_start
@@ -243,8 +244,9 @@ def _result(
     if totals["quarantined"]:
         more["quarantine"] = dg.MetadataValue.path(str(settings.quarantine / contract.source / contract.table))
     if lines := [line for delivery in deliveries for line in _how_read(delivery)]:
-        title = ["| file | its column | read as | because of | how |", "|---|---|---|---|---|"]
-        more["how_read"] = dg.MetadataValue.md("\n".join([*title, *lines]))
+        more["how_read"] = dg.MetadataValue.md(
+            markdown_table(("file", "its column", "read as", "because of", "how"), lines)
+        )
     return dg.MaterializeResult(
         asset_key=[contract.source, contract.table],
         metadata={
@@ -256,12 +258,11 @@ def _result(
     )
 
 
-def _how_read(delivery: Delivery) -> Iterator[str]:
+def _how_read(delivery: Delivery) -> Iterator[tuple[str, ...]]:
     """Rows of a table that says how a file's columns were read."""
     for column in delivery.columns:
         label = column.label if column.label is not None else f"(always {column.constant})"
-        cells = (delivery.name, label, column.column or "not used", column.why, column.how)
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        yield delivery.name, label, column.column or "not used", column.why, column.how
 
 
 def _no_longer_in_files(

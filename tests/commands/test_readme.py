@@ -63,6 +63,9 @@ def test_the_readme_has_the_commands_tested_here() -> None:
         "make ui",
         "make dbt",
         ".venv/bin/pulse query",
+        ".venv/bin/pulse customer C0000001",
+        ".venv/bin/pulse alerts",
+        ".venv/bin/pulse export next_best_actions --format csv --out data/actions.csv",
         ".venv/bin/pulse sources check data/samples/kiosk",
         ".venv/bin/pulse run --source data/samples/cdnow/sources.yml --home data/cdnow",
     ]

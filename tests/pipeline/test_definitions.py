@@ -73,6 +73,7 @@ def test_a_refresh_is_one_step_a_stage(definitions: dg.Definitions) -> None:
         "reports__overview",
         "reports__customers",
         "reports__products",
+        "exports",
         "published__pulse",
     }
 
@@ -81,7 +82,8 @@ def test_publishing_depends_on_everything_published_and_on_every_step(definition
     published = dg.AssetKey(["published", "pulse"])
     graph = definitions.resolve_asset_graph()
     parents = graph.get(published).parent_keys
-    assert parents == {key for key in graph.get_all_asset_keys() if key.path[0] in ("marts", "ml", "reports")}
+    beside = ("marts", "ml", "reports", "exports")
+    assert parents == {key for key in graph.get_all_asset_keys() if key.path[0] in beside}
     # A failing check fails its whole step, so an ancestor in every step is an ancestor of every check.
     ancestors = graph.get_ancestor_asset_keys(published)
     for each in graph.assets_defs:

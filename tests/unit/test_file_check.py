@@ -134,3 +134,16 @@ def test_the_schema_is_printed() -> None:
     assert pulse("schema").output == (SAMPLES.parents[1] / "sources" / "sources.schema.json").read_text(
         encoding="utf-8"
     )
+
+
+def test_what_a_file_says_is_shown_and_neither_markup_nor_an_escape_sequence(folder: Path) -> None:
+    (folder / "[red]orders[.csv").write_text(
+        'Customer,Order Date,Amount,"[link=x]Channel[/]"\n"\x1b[31m[/]",2024-01-13,1,web\n"[bold]",soon\x07,1,\x9b2J\n'
+    )
+    result = pulse("check", folder, "--home", folder.parent)
+    assert result.exit_code == 0, result.output
+    assert not {"\x1b", "\x07", "\x9b"} & set(result.output)
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert any(line.startswith("[red]orders[.csv is shop.sales") for line in lines)
+    assert any(line.startswith("\\x1b[31m[/] 2024-01-13") for line in lines)
+    assert "[link=x]Channel[/]" in result.output

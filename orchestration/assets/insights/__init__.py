@@ -53,7 +53,7 @@ def build_ml_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.
         settings: The settings.
         manifest: dbt's manifest: it declares the columns of the ml tables.
     """
-    tables = MlTables(manifest)
+    tables = MlTables(manifest, settings.home)
     models = [build(settings, tables) for build in MODELS]
     written = [".".join(key.path) for model in models for key in model.keys]
     return [*models, build_model_runs(settings, tables, written), build_scorecard(settings, tables)]

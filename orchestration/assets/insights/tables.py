@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
+from orchestration.figures import page_link
 from orchestration.preview import preview_markdown
 from orchestration.resources import Warehouse
 
@@ -16,9 +18,11 @@ class MlTables:
 
     Args:
         manifest: dbt's manifest as a dictionary.
+        home: The home, where pages speak of the tables.
     """
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, manifest: Mapping[str, Any], home: Path) -> None:
+        self._home = home
         self._sources = {
             source["name"]: source for source in manifest["sources"].values() if source["source_name"] == "ml"
         }
@@ -43,10 +47,11 @@ class MlTables:
         }
 
     def store(self, warehouse: Warehouse, table: str, frame: pd.DataFrame, refresh: int) -> dict[str, Any]:
-        """Replace a table; returns row count and preview as metadata."""
+        """Replace a table; returns row count, preview and page as metadata."""
         columns = [(name, kind) for name, kind, _ in self._columns(table)]
         rows = warehouse.replace(f"ml.{table}", columns, frame, refresh)
-        return {"dagster/row_count": rows, "preview": dg.MetadataValue.md(preview_markdown(frame))}
+        page = page_link(self._sources[table]["config"].get("meta", {}), self._home)
+        return {"dagster/row_count": rows, "preview": dg.MetadataValue.md(preview_markdown(frame)), **page}
 
     def names(self, table: str) -> list[str]:
         """A table's columns in order."""
