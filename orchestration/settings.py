@@ -76,6 +76,8 @@ class Settings(BaseModel):
     """Share of the customers about to leave whom a contact keeps."""
     dbt_project: Annotated[Path, Field(alias="PULSE_DBT_PROJECT")] = PROJECT_ROOT / "dbt_project"
     """Folder of the dbt project."""
+    keep_versions: Annotated[int, Field(alias="PULSE_KEEP_VERSIONS", ge=1)] = 3
+    """Published versions that are kept, the present one included; `pulse rollback` puts one back."""
 
     @field_validator("timezone")
     @classmethod
@@ -181,6 +183,11 @@ class Settings(BaseModel):
     def published(self) -> Path:
         """The file that readers open."""
         return self.home / "pulse.duckdb"
+
+    @property
+    def versions(self) -> Path:
+        """The last published versions."""
+        return self.home / "versions"
 
     @property
     def dagster_home(self) -> Path:

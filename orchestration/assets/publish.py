@@ -9,8 +9,10 @@ from typing import Any
 import dagster as dg
 
 from orchestration.gate import objections, required_by
-from orchestration.resources import RawStore, Warehouse
+from orchestration.resources import RawStore, Warehouse, now
 from orchestration.settings import Settings
+from orchestration.soundness import note_sound
+from orchestration.versions import keep_version
 from reports.site import publish_site
 
 PUBLISHED = dg.AssetKey(["published", "pulse"])
@@ -61,6 +63,7 @@ def build_publish_asset(
             context.log.warning(f"{stranger} belongs to no model of the project and is dropped.")
         size = warehouse.publish(settings.published, refresh)
         publish_site(settings.home, refresh)
+        keep_version(settings, refresh, as_of, now())
         tables = warehouse.read(
             """
             select schema_name || '.' || table_name as published_table, estimated_size as row_count
@@ -69,6 +72,7 @@ def build_publish_asset(
             order by 1
             """
         )
+        note_sound(settings)
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(settings.published),

@@ -12,11 +12,13 @@ import dagster as dg
 import duckdb
 
 from orchestration.preview import preview_markdown
+from orchestration.recovery import mend_home
 from orchestration.resources import RawStore, Warehouse, quoted
 from orchestration.settings import Settings
+from orchestration.soundness import InUseError
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
-from sources.delivery import Delivery, KnownFile, Outcome, Request, Source, SourceError
+from sources.delivery import Changes, Delivery, KnownFile, Outcome, Request, Source, SourceError
 from sources.reading import BAD_ROWS, BAD_SHARE
 from sources.store import RAW_FORMAT, RawFolder, RawState
 
@@ -32,7 +34,7 @@ def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         try:
             yield from refresh_raw(context.log.warning, settings, raw.folder, warehouse)
-        except SourceError as error:
+        except (SourceError, InUseError) as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
 
     return raw_tables
@@ -54,25 +56,28 @@ def refresh_raw(
 
     Raises:
         SourceError: The source cannot be read, a file was set aside, or nothing in it carries customers.
+        InUseError: Another program has the warehouse open.
     """
-    folder.recover()
-    state = folder.state()
     received_on = settings.today()
+    _refuse_tomorrow(settings, received_on)
+    mend_home(settings, warehouse, say)
+    folder.recover()
+    state = folder.remembered()
     last_day = settings.as_of or received_on - timedelta(days=1)
     starts_on = synthetic_start(state.began_on, last_day)
     source = open_source(settings, starts_on, folder.memory)
-    # Zoned times are stored as local ones, so another zone means other rows.
-    identity = source.identity if is_synthetic(settings) else f"{source.identity}, times in {settings.timezone}"
-    identity = f"{identity}, format {RAW_FORMAT}"
-    changed = state.identity is not None and state.identity != identity
+    identity = _identity(source, settings)
+    changed = state.identity is not None and _wherever_home_is(state.identity, settings) != identity
     if changed:
         say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
+    anew = changed or settings.full_refresh
+    reread = not anew and _must_read_again(say, source.changes(state.files), folder.damage(), source.title)
     refresh = max(state.batch, warehouse.last_refresh()) + 1
     warehouse.begin_refresh(refresh, source.title)
 
     outcomes: list[Outcome] = []
     refused: list[Delivery] = []
-    with folder.replacing() if changed or settings.full_refresh else nullcontext():
+    with folder.replacing() if anew or reread else nullcontext():
         files = dict(folder.state().files)
         delivered_to = folder.state().delivered_to
         request = Request(
@@ -83,40 +88,26 @@ def refresh_raw(
             refresh,
             settings.memory,
             delivered_to=date.fromisoformat(delivered_to) if delivered_to else None,
+            first_read={content_hash: known.batch for content_hash, known in state.files.items()} if reread else {},
         )
         for contract in CONTRACTS:
             deliveries = source.deliver(contract, folder.incoming(contract), request)
             _refuse_currencies([*files.values(), *deliveries])
             merged = folder.merge(contract, deliveries, refresh)
             for delivery in deliveries:
-                if delivery.content_hash and delivery.content_hash not in files:
-                    files[delivery.content_hash] = KnownFile(
-                        delivery.name,
-                        delivery.table,
-                        delivery.rows,
-                        delivery.quarantined,
-                        refresh,
-                        delivery.set_aside,
-                        delivery.left_out,
-                        delivery.currency,
-                    )
+                before = files.get(delivery.content_hash or "")
+                if delivery.content_hash and (before is None or before.is_due(received_on)):
+                    batch = before.batch if before else request.first_read.get(delivery.content_hash, refresh)
+                    files[delivery.content_hash] = _known(delivery, batch, received_on)
             refused += [delivery for delivery in deliveries if delivery.newly_set_aside]
-            for message in filter(None, map(_remark, deliveries)):
+            for message in _remarks(deliveries):
                 say(message)
-            for delivery in deliveries:
-                for note in delivery.notes:
-                    say(f"{delivery.name}: {note}")
             outcomes += merged
             warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
             yield _result(contract, folder, merged, deliveries, settings)
         for message in _no_longer_in_files(outcomes, files, folder.state().files):
             say(message)
-        buyers, known = folder.buyers()
-        if buyers and known == 0 and folder.row_count(BY_NAME["shop.customers"]):
-            say(
-                f"None of the {buyers:,} customers with a sale is among shop.customers: do both files say who by the "
-                "same id?"
-            )
+        _mind_strange_buyers(folder, say)
         folder.clear_incoming()
         as_of = None if refused else _as_of(settings, folder, received_on, source)
         # Identity and files are kept with the rows: a refresh that fails later must not read or rebuild again.
@@ -129,12 +120,7 @@ def refresh_raw(
         warehouse.begin_refresh(refresh, source.title)
     warehouse.note_refresh(refresh, as_of, [asdict(outcome) for outcome in outcomes])
     if as_of is None:
-        told = [f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused]
-        raise SourceError(
-            "\n".join(told)
-            + f"\nThat is done when more than {BAD_SHARE:.0%} of a file's rows, and at least {BAD_ROWS}, are "
-            "bad. Mend the file, or say in sources.yml how it is to be read; `pulse sources check` shows more of them."
-        )
+        raise SourceError(_set_aside(refused))
     folder.write_clock(as_of, received_on, refresh)
     yield dg.MaterializeResult(
         asset_key=CLOCK,
@@ -145,6 +131,80 @@ def refresh_raw(
             "source": source.title,
             "dagster/row_count": 1,
         },
+    )
+
+
+def _refuse_tomorrow(settings: Settings, received_on: date) -> None:
+    """Refuse a day that has not come: everybody would seem to have left.
+
+    Raises:
+        SourceError: as_of lies after the day of receipt.
+    """
+    if settings.as_of is not None and settings.as_of > received_on + timedelta(days=1):
+        raise SourceError(
+            f"as of {settings.as_of} nothing is known yet: today is {received_on} ({settings.timezone}). Give an "
+            "earlier --as-of (PULSE_AS_OF), or none for the day of the latest event."
+        )
+
+
+def _identity(source: Source, settings: Settings) -> str:
+    """Whatever raw rows go by besides the files; another one means other rows."""
+    # Zoned times are stored as local ones, so another zone means other rows.
+    zone = "" if is_synthetic(settings) else f", times in {settings.timezone}"
+    return _wherever_home_is(f"{source.identity}{zone}, format {RAW_FORMAT}", settings)
+
+
+def _wherever_home_is(identity: str, settings: Settings) -> str:
+    """A source's identity without the place of the home, so that a home can be moved and is still the same."""
+    return identity.replace(f"{settings.landing}", "landing")
+
+
+def _must_read_again(say: Callable[[str], None], changes: Changes, damage: Sequence[str], title: str) -> bool:
+    """Whether raw has to be filled from the source once more.
+
+    Args:
+        say: Is told why.
+        changes: What has become of the files that it was filled from.
+        damage: What is wrong with its own files.
+        title: The source in a few words.
+
+    Raises:
+        SourceError: It is damaged, and files are gone that the rows could be read from.
+    """
+    if damage:
+        listed = "\n  ".join(damage)
+        if changes.gone:
+            raise SourceError(
+                f"Raw data is damaged:\n  {listed}\nIt can be read again from the source, but not all of it: "
+                f"{', '.join(changes.gone)} cannot be found any more, or has changed. Put the files back, or bring "
+                "back a backup (`pulse restore`), and run again; `pulse run --full-refresh` goes on without their rows."
+            )
+        say(f"Raw data is damaged and is filled again from {title}:\n  {listed}")
+    # Where files are gone, their rows would go with them; what is no longer in the files is said at the end.
+    is_cut_short = bool(changes.cut_short) and not changes.gone
+    if is_cut_short:
+        names = ", ".join(changes.cut_short)
+        say(f"{names}: was read before it was written to the end. All files are read again.")
+    return bool(damage) or is_cut_short
+
+
+def _mind_strange_buyers(folder: RawFolder, say: Callable[[str], None]) -> None:
+    """Say so where no buyer is a known customer."""
+    buyers, known = folder.buyers()
+    if buyers and known == 0 and folder.row_count(BY_NAME["shop.customers"]):
+        say(
+            f"None of the {buyers:,} customers with a sale is among shop.customers: do both files say who by the "
+            "same id?"
+        )
+
+
+def _set_aside(refused: Sequence[Delivery]) -> str:
+    """Why a refresh with these files fails."""
+    told = [f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused]
+    return (
+        "\n".join(told)
+        + f"\nThat is done when more than {BAD_SHARE:.0%} of a file's rows, and at least {BAD_ROWS}, are "
+        "bad. Mend the file, or say in sources.yml how it is to be read; `pulse sources check` shows more of them."
     )
 
 
@@ -283,6 +343,31 @@ def _no_longer_in_files(
             kept = outcome.restated + outcome.duplicate
             if kept < loaded:
                 yield f"{known.name} has changed; {loaded - kept:,} rows it held before are no longer in it. {remedy}"
+
+
+def _known(delivery: Delivery, batch: int, received_on: date) -> KnownFile:
+    """What is remembered of a file that was read; `batch` is the refresh that read it first."""
+    return KnownFile(
+        delivery.name,
+        delivery.table,
+        delivery.rows,
+        delivery.quarantined,
+        batch,
+        delivery.set_aside,
+        delivery.left_out,
+        delivery.currency,
+        delivery.size,
+        delivery.due_on,
+        (received_on + timedelta(days=1)).isoformat() if delivery.due_on else None,
+    )
+
+
+def _remarks(deliveries: Sequence[Delivery]) -> Iterator[str]:
+    """What the user should know of deliveries that did not fail the refresh."""
+    yield from filter(None, map(_remark, deliveries))
+    for delivery in deliveries:
+        for note in delivery.notes:
+            yield f"{delivery.name}: {note}"
 
 
 def _remark(delivery: Delivery) -> str | None:
