@@ -226,12 +226,9 @@ class _Found:
         states: Values of a column that says what became of an order and that nothing uses.
         some_amounts_derived: Beside given amounts there are derived ones.
         some_named: Some rows came without a key and were named after their values.
-
         keys_rise: As in the delivery.
-
         first_early: Earliest day of the rows that lie after the day of receipt.
         known_before: Good rows that were not wanted, because an earlier refresh has taken them.
-
     """
 
     rows: int
@@ -241,9 +238,7 @@ class _Found:
     states: frozenset[str]
     some_amounts_derived: bool
     some_named: bool
-
     keys_rise: bool
-
     first_early: date | None
     known_before: int
 

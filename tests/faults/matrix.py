@@ -164,7 +164,9 @@ class Fault:
     act: Callable[[Workshop, Path], str]
     hurts_readers: bool = False
 
-    def __str__(self) -> str:
+    @property
+    def name(self) -> str:
+        """Kind and place in one line."""
         return f"{self.kind}: {self.place}"
 
 
@@ -491,7 +493,7 @@ SAMPLED = (
 
 def main(wanted: list[str]) -> int:
     """Strike every fault whose name holds one of some words, all by default; print what came of each."""
-    chosen = [fault for fault in FAULTS if not wanted or any(word in str(fault) for word in wanted)]
+    chosen = [fault for fault in FAULTS if not wanted or any(word in fault.name for word in wanted)]
     failed = 0
     counts: dict[str, Counter[str]] = {}
     with tempfile.TemporaryDirectory(prefix="pulse-faults-") as scratch:
@@ -507,7 +509,7 @@ def main(wanted: list[str]) -> int:
                     failed += 1
                 counts.setdefault(fault.kind, Counter())["held" if passed else "FAILED"] += 1
                 print(
-                    f"{'held  ' if passed else 'FAILED'} {fault}: {words} ({time.monotonic() - begun:.0f} s)",
+                    f"{'held  ' if passed else 'FAILED'} {fault.name}: {words} ({time.monotonic() - begun:.0f} s)",
                     flush=True,
                 )
                 shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`pulse` in processes that meet a fault: forked from one that has imported everything, so that each costs its work only.
+"""`pulse` in processes that meet a fault: forked from one that has imported everything, so that each costs its work.
 
 Reads a line of JSON a job on standard input, starts it, and answers with a line; see `Workshop` in `matrix`. A fault
 strikes at a place: when an asset has been materialized, or when a file is about to be renamed.
@@ -135,7 +135,7 @@ def run(job: dict[str, Any]) -> None:
         "fill": lambda: fill(home),
         "shut": lambda: shut(home / job["what"]),
         "shift": lambda: shift(int(job["what"])),
-        "tell": lambda: (home.parent / "reached").touch(),
+        "tell": (home.parent / "reached").touch,
     }
     if job.get("obeys"):
         obey_permissions()
@@ -162,8 +162,8 @@ def serve() -> None:
     import dbt.cli.main  # noqa: F401
     import duckdb  # noqa: F401
     import plotly  # noqa: F401
-    import skops.io  # noqa: F401
     import sklearn.ensemble  # noqa: F401
+    import skops.io  # noqa: F401
 
     import orchestration.backup
     import orchestration.definitions
@@ -177,7 +177,8 @@ def serve() -> None:
             answer = os.waitstatus_to_exitcode(status)
         elif (answer := os.fork()) == 0:
             run(job)
-        print(answer, flush=True)
+        sys.stdout.write(f"{answer}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
