@@ -296,15 +296,15 @@ class Warehouse(DuckDBResource):
 
 def _copy_record(connection: duckdb.DuckDBPyConnection, record: Path) -> None:
     """Copy what a file holds of earlier refreshes; builds are left out, for what was built is not copied."""
-    connection.execute(f"attach {quoted(record)} as record (read_only)")
+    connection.execute(f"attach {quoted(record)} as earlier (read_only)")
     names = connection.execute(
-        "select table_name from duckdb_tables() where database_name = 'record' and schema_name = 'meta'"
+        "select table_name from duckdb_tables() where database_name = 'earlier' and schema_name = 'meta'"
     ).fetchall()
     connection.execute("create schema meta")
     for (name,) in names:
         if name not in ("builds", "incremental_state"):
-            connection.execute(f'create table meta."{name}" as from record.meta."{name}"')
-    connection.execute("detach record")
+            connection.execute(f'create table meta."{name}" as from earlier.meta."{name}"')
+    connection.execute("detach earlier")
 
 
 def quoted(path: Path | str) -> str:

@@ -135,13 +135,10 @@ class Delivery:
         currency: What its amounts are in, where it says so.
         columns: How its columns were read, where it was read by this refresh.
         notes: What the user should know of it though it was read.
-
         keys_rise: Every row's key is known to be larger than the one before, so that none repeats.
-
         size: Bytes of what was read; 0 for a generator.
         due_on: As in `KnownFile`.
         known_before: Good rows that an earlier refresh has taken from this very file; not in `parquet`.
-
     """
 
     name: str
@@ -157,9 +154,7 @@ class Delivery:
     currency: str | None = None
     columns: tuple[ColumnRead, ...] = ()
     notes: tuple[str, ...] = ()
-
     keys_rise: bool = False
-
     size: int = 0
     due_on: str | None = None
     known_before: int = 0

@@ -322,10 +322,12 @@ def _read_state(file: Path) -> dict[str, Any] | None:
     """The state in a file, or None where it is absent or not as it was written."""
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-        # Homes of earlier versions have none.
-        expected = stored.pop("checksum", None)
-    except (FileNotFoundError, ValueError, AttributeError):
+    except (FileNotFoundError, ValueError):
         return None
+    if not isinstance(stored, dict):
+        return None
+    # Homes of earlier versions have none.
+    expected = stored.pop("checksum", None)
     return stored if expected in (None, _state_checksum(stored)) else None
 
 
