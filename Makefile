@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python 3.11+ and make: `make run`, `make test`.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test ui dbt lint lock env
+.PHONY: help run test faults ui dbt lint lock env
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -35,6 +35,9 @@ dbt: $(READY)  ## raw if absent, then plain `dbt build`, then publish
 
 test: $(READY)  ## the tests, under 10 minutes on 2 cores
 	@$(BIN)/python -m pytest
+
+faults: $(READY)  ## every kind of fault at every place, about an hour
+	@$(BIN)/python -m tests.faults.matrix
 
 lint: $(READY)  ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -245,6 +245,86 @@ def _published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         raise SystemExit(1) from None
 
 
+@main.command()
+@_SOURCE
+@_HOME
+def doctor(source: str | None, home: Path | None) -> None:
+    """Look the home over and explain what is wrong; nothing is changed."""
+    from orchestration.doctor import examine, print_findings
+
+    settings = _settings(source=source, home=home)
+    raise SystemExit(0 if print_findings(Console(), examine(settings)) else 1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@_SOURCE
+@_HOME
+def backup(file: Path, source: str | None, home: Path | None) -> None:
+    """Write everything that cannot be made again into FILE, a .tar.gz."""
+    from orchestration.backup import BackupError, back_up
+
+    settings = _settings(source=source, home=home)
+    try:
+        card = back_up(settings, file, click.echo)
+    except BackupError as error:
+        _fail(error)
+    size = sum(entry["size"] for entry in card["files"].values())
+    raw_too = "with raw data" if card["with_raw"] else "raw data is read again from the landing files"
+    click.echo(f"{file}: {len(card['files'])} files, {size / 1e6:,.1f} MB before packing, {raw_too}.")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Also into a home that is not empty; what it holds is kept beside.")
+@_SOURCE
+@_HOME
+def restore(file: Path, *, force: bool, source: str | None, home: Path | None) -> None:
+    """Bring back what `pulse backup` wrote."""
+    from orchestration.backup import BackupError, restore
+
+    settings = _settings(source=source, home=home)
+    try:
+        card = restore(settings, file, click.echo, force=force)
+    except BackupError as error:
+        _fail(error)
+    click.echo(
+        f"{len(card['files'])} files of {card['made_at']} are back in {settings.home}. `pulse run` builds the rest."
+    )
+
+
+@main.command()
+@click.argument("refresh", type=int, required=False)
+@click.option("--list", "only_list", is_flag=True, help="Show which versions are kept, and change nothing.")
+@_HOME
+def rollback(refresh: int | None, *, only_list: bool, home: Path | None) -> None:
+    """Put an earlier published version back: the one before, or that of REFRESH."""
+    from orchestration.versions import RollbackError, kept_versions, published_refresh, roll_back
+
+    settings = _settings(home=home)
+    if only_list:
+        seen = published_refresh(settings)
+        for version in kept_versions(settings):
+            mark = "  <- readers see this" if version.refresh == seen else ""
+            click.echo(
+                f"refresh {version.refresh}, as of {version.as_of}, {version.published_at:%Y-%m-%d %H:%M} UTC{mark}"
+            )
+        return
+    try:
+        version = roll_back(settings, refresh, click.echo)
+    except RollbackError as error:
+        _fail(error)
+    click.echo(
+        f"Readers now see refresh {version.refresh}, as of {version.as_of}. The next refresh publishes as usual."
+    )
+
+
+def _fail(error: Exception) -> NoReturn:
+    """End with a message."""
+    click.echo(f"pulse: {error}", err=True)
+    raise SystemExit(1) from None
+
+
 def _settings(**overrides: Any) -> Settings:
     try:
         settings = Settings.from_environment(**overrides)
@@ -286,7 +366,7 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
 
     progress = Progress(console)
     # Held to the end of the run, so that no other process takes this run for dead.
-    with open_instance(settings) as instance, writer_lock(settings.home, _said(console)):
+    with open_instance(settings, _said(console)) as instance, writer_lock(settings.home, _said(console)):
         close_dead_runs(settings, instance)
         succeeded = run_job(definitions, job, instance, progress)
         if not succeeded and settings.warehouse.exists():

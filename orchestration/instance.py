@@ -16,6 +16,7 @@ from uuid import uuid4
 import dagster as dg
 
 from orchestration.lock import writer_lock
+from orchestration.recovery import mend_history
 from orchestration.settings import PROJECT_ROOT, Settings
 
 _CONFIG = """\
@@ -54,13 +55,25 @@ class UiError(Exception):
 
 
 @contextmanager
-def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The home's Dagster instance, made on first use."""
+def open_instance(
+    settings: Settings, say: Callable[[str], None] = print, *, ui_is_open: bool | None = None
+) -> Iterator[dg.DagsterInstance]:
+    """The home's Dagster instance, made on first use, and made anew where its history cannot be read.
+
+    Args:
+        settings: The home.
+        say: Is told when something had to be put right.
+        ui_is_open: Whether this home has a UI, under which no file is replaced; found out if not given.
+    """
     folder = settings.dagster_home
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dagster.yaml"
     if not config.exists() or config.read_text(encoding="utf-8") == _EARLIER_CONFIG:
-        config.write_text(_CONFIG, encoding="utf-8")
+        unfinished = folder / ".dagster.yaml"
+        unfinished.write_text(_CONFIG, encoding="utf-8")
+        unfinished.replace(config)
+    if not (_has_ui(settings) if ui_is_open is None else ui_is_open):
+        mend_history(settings, say)
     os.environ["DAGSTER_HOME"] = str(folder)
     with dg.DagsterInstance.get() as instance:
         yield instance
@@ -149,7 +162,7 @@ def serve_ui(settings: Settings, port: int, say: Callable[[str], None]) -> int:
         with _ui_lock(settings) as lock:
             if lock is None:
                 raise UiError(f"{settings.home} has a UI already; one home has one.")
-            with open_instance(settings) as instance:
+            with open_instance(settings, say, ui_is_open=False) as instance:
                 close_dead_runs(settings, instance, say, ui_is_open=False)
             _require_free(port)
             environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(settings.dagster_home)}

@@ -1,8 +1,13 @@
 """The one right to write to a home, held for a whole run."""
 
 import fcntl
+import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -63,9 +68,62 @@ def _lock_file(home: Path, log: Callable[[str], None] | None) -> IO[str]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if log is not None:
-            log("Another refresh is under way in this home; waiting for it to finish.")
+            log(f"Another refresh is under way in this home{_said_by(handle)}; waiting for it to finish.")
         fcntl.flock(handle, fcntl.LOCK_EX)
+    handle.truncate(0)
+    handle.write(json.dumps({"pid": os.getpid(), "command": _command(), "since": _now()}))
+    handle.flush()
     return handle
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has the lock.
+
+    Args:
+        pid: Its process.
+        command: What was typed.
+        since: From when on, in UTC.
+    """
+
+    pid: int
+    command: str
+    since: str
+
+
+def lock_holder(home: Path) -> Holder | None:
+    """Who has the right to write to a home now, or None."""
+    path = home / ".writer.lock"
+    if not path.exists():
+        return None
+    with path.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _noted(handle) or Holder(0, "unknown", "unknown")
+    return None
+
+
+def _noted(handle: IO[str]) -> Holder | None:
+    """What the holder wrote into the file; None where it has not yet."""
+    handle.seek(0)
+    try:
+        return Holder(**json.load(handle))
+    except (ValueError, TypeError):
+        return None
+
+
+def _said_by(handle: IO[str]) -> str:
+    holder = _noted(handle)
+    return f" ({holder.command}, process {holder.pid}, since {holder.since} UTC)" if holder else ""
+
+
+def _command() -> str:
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 class WriterLock(dg.ConfigurableResource):

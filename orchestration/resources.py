@@ -46,6 +46,10 @@ create table if not exists meta.check_results (
 """
 
 
+EARLIER = datetime(1970, 1, 1)  # noqa: DTZ001 - as the meta tables store it
+"""Stands for a time that was noted while the clock was wrong."""
+
+
 def now() -> datetime:
     """This moment in UTC, without zone, as the meta tables store it."""
     return datetime.now(UTC).replace(tzinfo=None)
@@ -168,6 +172,54 @@ class Warehouse(DuckDBResource):
                     f"delete from {table} where coalesce(refresh, 0) < ? and recorded_at < ?", [oldest, since]
                 )
 
+    def note_rolled_back(self, refresh: int) -> None:
+        """Note that readers see an earlier refresh again."""
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            connection.execute(
+                "update meta.refreshes set status = 'rolled back' where status = 'published' and refresh > ?", [refresh]
+            )
+
+    def settle(self, published: int | None) -> None:
+        """Put right what a killed refresh, or a clock that was wrong, left in the record.
+
+        Args:
+            published: The refresh that readers see, where that is known: what claims to be published after it
+                never was.
+        """
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            if published is not None:
+                connection.execute(
+                    "update meta.refreshes set status = 'failed' where status = 'published' and refresh > ?",
+                    [published],
+                )
+            # The gate goes by the latest: what is dated after now would be that for as long as the clock was wrong.
+            for table in ("builds", "check_results"):
+                connection.execute(f"update meta.{table} set recorded_at = ? where recorded_at > ?", [EARLIER, now()])
+
+    def begin_anew(self, *records: Path) -> Path | None:
+        """Replace the warehouse and its companion by empty ones that hold the record of earlier refreshes.
+
+        Args:
+            *records: Files that may hold the record, warehouses or published ones; the first that can be read is taken.
+
+        Returns:
+            The file it was taken from, or None where none could be read.
+        """
+        self.reset()
+        for record in records:
+            with self.connect() as connection:
+                try:
+                    _copy_record(connection, record)
+                except duckdb.Error:
+                    # The next one may do; without any the record begins anew, and the caller says so.
+                    pass
+                else:
+                    return record
+            self.reset()
+        return None
+
     def last_refresh(self) -> int:
         """Number of the last refresh noted, 0 before the first."""
         return int(self._meta("select coalesce(max(refresh), 0) from meta.refreshes")[0][0])
@@ -263,6 +315,31 @@ class Warehouse(DuckDBResource):
             raise
         _sync(target.parent)
         return target.stat().st_size
+
+
+def _copy_record(connection: duckdb.DuckDBPyConnection, record: Path) -> None:
+    """Copy what a file holds of earlier refreshes; builds are left out, for what was built is not copied."""
+    connection.execute(f"attach {quoted(record)} as earlier (read_only)")
+    names = connection.execute(
+        "select table_name from duckdb_tables() where database_name = 'earlier' and schema_name = 'meta'"
+    ).fetchall()
+    connection.execute("create schema meta")
+    for (name,) in names:
+        if name not in ("builds", "incremental_state"):
+            connection.execute(f'create table meta."{name}" as from earlier.meta."{name}"')
+    connection.execute("detach earlier")
+
+
+@contextmanager
+def looked_at(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with a warehouse or a published file attached as `file`, to be read and no more.
+
+    Raises:
+        duckdb.Error: It cannot be opened.
+    """
+    with duckdb.connect() as connection:
+        connection.execute(f"attach {quoted(path)} as file (read_only)")
+        yield connection
 
 
 def build_resources(settings: Settings) -> dict[str, Any]:

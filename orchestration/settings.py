@@ -127,6 +127,8 @@ class Settings(BaseModel):
     """Formats of the files in `exports/`, with commas between them, or none."""
     dbt_project: Annotated[Path, Field(alias="PULSE_DBT_PROJECT")] = PROJECT_ROOT / "dbt_project"
     """Folder of the dbt project."""
+    keep_versions: Annotated[int, Field(alias="PULSE_KEEP_VERSIONS", ge=1)] = 3
+    """Published versions that are kept, the present one included; `pulse rollback` puts one back."""
 
     @field_validator("timezone")
     @classmethod
@@ -309,6 +311,11 @@ class Settings(BaseModel):
     def alerts(self) -> Path:
         """Alerts that were sent, or wait to be."""
         return self.home / "alerts"
+
+    @property
+    def versions(self) -> Path:
+        """The last published versions."""
+        return self.home / "versions"
 
     @property
     def dagster_home(self) -> Path:

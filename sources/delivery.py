@@ -7,7 +7,7 @@ the other works.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +32,7 @@ class Request:
         memory: What may be used to read a file, as DuckDB writes it; beyond it goes to disk.
         currency: What amounts must be in, where that is said.
         delivered_to: For a source that can be asked for any day: the last day that is kept already, whole, or None.
+        first_read: Of files to be read once more in their old order: the refresh that read each first, by content hash.
     """
 
     received_on: date
@@ -42,6 +43,7 @@ class Request:
     memory: str = "512MB"
     currency: str | None = None
     delivered_to: date | None = None
+    first_read: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class KnownFile:
         set_aside: Why the whole file was refused, or None.
         left_out: Rows that sources.yml leaves out; not among `rows`.
         currency: What its amounts are in, where it says so.
+        size: Its bytes; 0 where that was not noted.
+        due_on: Day from which on rows are good that were refused because they lay in the future, as YYYY-MM-DD; None
+            without any.
+        read_to: Day up to which rows were taken when it was read, likewise; None where that does not matter.
     """
 
     name: str
@@ -67,6 +73,26 @@ class KnownFile:
     set_aside: str | None = None
     left_out: int = 0
     currency: str | None = None
+    size: int = 0
+    due_on: str | None = None
+    read_to: str | None = None
+
+    def is_due(self, day: date) -> bool:
+        """Whether reading it again gives rows that lay in the future before."""
+        return self.due_on is not None and date.fromisoformat(self.due_on) <= day
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has become of the files whose rows are kept.
+
+    Args:
+        cut_short: Those that were read before they were written to the end: their last line was a part of one.
+        gone: Those that are no longer there, or hold something else.
+    """
+
+    cut_short: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +136,9 @@ class Delivery:
         columns: How its columns were read, where it was read by this refresh.
         notes: What the user should know of it though it was read.
         keys_rise: Every row's key is known to be larger than the one before, so that none repeats.
+        size: Bytes of what was read; 0 for a generator.
+        due_on: As in `KnownFile`.
+        known_before: Good rows that an earlier refresh has taken from this very file; not in `parquet`.
     """
 
     name: str
@@ -126,6 +155,9 @@ class Delivery:
     columns: tuple[ColumnRead, ...] = ()
     notes: tuple[str, ...] = ()
     keys_rise: bool = False
+    size: int = 0
+    due_on: str | None = None
+    known_before: int = 0
 
 
 @dataclass(frozen=True)
@@ -168,6 +200,14 @@ class Source(Protocol):
     @property
     def title(self) -> str:
         """The source in a few words, for the summary and for messages."""
+        ...
+
+    def changes(self, known: Mapping[str, KnownFile]) -> Changes:
+        """What has become of the files that earlier refreshes read.
+
+        Args:
+            known: These files, by content hash.
+        """
         ...
 
     def deliver(self, contract: Contract, folder: Path, request: Request) -> list[Delivery]:

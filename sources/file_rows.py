@@ -43,6 +43,7 @@ class Plan:
         where: That entry's place, for messages.
         sha256: Hash of its bytes, of its table and of its mapping.
         version: The user's file's time of change (ns) and size (bytes) when it was hashed.
+        size: Bytes of what the rows lie in.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class Plan:
     where: str
     sha256: str
     version: tuple[int, int]
+    size: int
 
 
 def file_version(path: Path) -> tuple[int, int]:

@@ -14,14 +14,16 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Named
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from sources.containers import IGNORED_SUFFIXES, Part, unpack
 from sources.contracts import BY_NAME, Contract
-from sources.delivery import Delivery, Request, SourceError
+from sources.delivery import Changes, Delivery, KnownFile, Request, SourceError
 from sources.file_rows import Plan, file_version
 from sources.mapping import FileMapping, Mapping, load_mapping
 from sources.reading import read_file
@@ -31,6 +33,9 @@ from sources.text_files import fingerprint, lay_out, lay_out_json
 
 MAPPING_NAME = "sources.yml"
 """The file that says how the files beside it are read."""
+
+
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -197,15 +202,19 @@ class FilesSource:
             raise SourceError("\n".join(str(error) for _, error in mistakes))
         plans = [plan for plan in planned if plan.contract == contract]
 
-        def age(plan: Plan) -> tuple[bool, int, str]:
+        def age(plan: Plan) -> tuple[bool, int, int, str]:
             known = request.known.get(plan.sha256)
-            return known is None, known.batch if known else plan.version[0], plan.name
+            batch = known.batch if known else request.first_read.get(plan.sha256)
+            return batch is None, batch or 0, plan.version[0], plan.name
 
         deliveries = []
         for number, plan in enumerate(sorted(plans, key=age)):
             known = request.known.get(plan.sha256)
-            if known is None:
-                deliveries.append(read_file(plan, folder / f"{number:05d}", self._quarantine, request))
+            if known is None or known.is_due(request.received_on):
+                # Of a file that was set aside nothing was taken.
+                read_to = known.read_to if known is not None and known.set_aside is None else None
+                after = date.fromisoformat(read_to) if read_to else None
+                deliveries.append(read_file(plan, folder / f"{number:05d}", self._quarantine, request, after=after))
             else:
                 deliveries.append(
                     Delivery(
@@ -218,6 +227,7 @@ class FilesSource:
                         set_aside=known.set_aside,
                         left_out=known.left_out,
                         currency=known.currency,
+                        size=known.size,
                     )
                 )
         return deliveries
@@ -281,6 +291,22 @@ class FilesSource:
                     mistakes.append((found.name, error))
             self._planned = plans, mistakes
         return self._planned
+
+    def changes(self, known: Named[str, KnownFile]) -> Changes:
+        """What has become of the files that earlier refreshes read; see `sources.delivery.Source`."""
+        plans, _ = self.plans()
+        present = {plan.sha256 for plan in plans}
+        by_name = {(plan.name, plan.contract.name): plan for plan in plans}
+        cut_short, gone = [], []
+        for content_hash, file in known.items():
+            if content_hash in present or file.set_aside is not None or file.rows == file.quarantined:
+                continue
+            longer = by_name.get((file.name, file.table))
+            if longer is None or not _begins_with(longer, content_hash, file.size):
+                gone.append(file.name)
+            elif _is_within_a_line(longer.path, file.size):
+                cut_short.append(file.name)
+        return Changes(tuple(sorted(set(cut_short))), tuple(sorted(set(gone))))
 
     def request(self, request: Request) -> Request:
         """A request, completed by what sources.yml says of all files."""
@@ -353,7 +379,7 @@ class FilesSource:
         if export is not None:
             entry = export.and_said(entry)
         digest = seen.sha256.copy()
-        digest.update(json.dumps([contract.name, entry.fingerprint if entry else None]).encode())
+        digest.update(_how_it_is_read(contract, entry))
         return Plan(
             path=part.path,
             origin=found.path,
@@ -368,6 +394,7 @@ class FilesSource:
             where=found.where,
             sha256=digest.hexdigest(),
             version=version,
+            size=part.path.stat().st_size,
         )
 
     def _could_be_header(self, found: _Found, fields: Sequence[str]) -> bool:
@@ -377,6 +404,32 @@ class FilesSource:
             if asked:
                 return asked <= set(fields)
         return could_be_header(fields, found.contract, self._words)
+
+
+def _how_it_is_read(contract: Contract, entry: FileMapping | None) -> bytes:
+    """What a file's hash holds beside its bytes."""
+    return json.dumps([contract.name, entry.fingerprint if entry else None]).encode()
+
+
+def _begins_with(plan: Plan, content_hash: str, size: int) -> bool:
+    """Whether a file begins with what was once all of it, read likewise."""
+    if not 0 < size < plan.size:
+        return False
+    digest = hashlib.sha256()
+    with plan.path.open("rb") as file:
+        while size and (piece := file.read(min(size, _PIECE))):
+            digest.update(piece)
+            size -= len(piece)
+    digest.update(_how_it_is_read(plan.contract, plan.entry))
+    return digest.hexdigest() == content_hash
+
+
+def _is_within_a_line(path: Path, place: int) -> bool:
+    """Whether a line of a text goes on both before and after a place."""
+    with path.open("rb") as file:
+        file.seek(place - 1)
+        around = file.read(2)
+    return not any(end in around for end in (b"\r", b"\n"))
 
 
 def _placed(relative: Path) -> Contract | None:

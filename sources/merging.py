@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from sources.checksums import NOTES, read_notes, write_notes
 from sources.contracts import Contract
 from sources.delivery import Delivery
 from sources.key_hashes import NO_HASHES, repeated_hashes
@@ -226,14 +227,19 @@ class Merge:
             self._con.execute(
                 f"copy ({' union all '.join(parts)}) to {literal(str(target))} (format parquet, compression zstd)"
             )
-        sync(pending.iterdir())
+        noted = read_notes(self._folder)
+        written = sorted(pending.iterdir())
+        # A folder of an earlier version has no notes yet: then all its files are noted.
+        others = [] if noted is not None else [f for f in self._folder.glob("*.parquet") if f.stem not in touched]
+        sync([*written, write_notes(pending, noted or {}, [*written, *others])])
         pending.rename(self._folder / COMMIT)
         move_into_place(self._folder)
 
 
 def move_into_place(folder: Path) -> None:
     """Finish a merge that was decided: put the months of `COMMIT` where they belong."""
-    for file in sorted((folder / COMMIT).iterdir()):
+    # The notes last: as long as they are here, nothing is judged by those of before.
+    for file in sorted((folder / COMMIT).iterdir(), key=lambda file: (file.name == NOTES, file.name)):
         file.replace(folder / file.name)
     (folder / COMMIT).rmdir()
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
@@ -22,7 +23,7 @@ from sources.inference import NUMBER_KINDS, Inferred, infer_styles
 from sources.key_hashes import KeyOrder
 from sources.mapping import DATE_KINDS
 from sources.month_files import MONTH, MonthFiles, month_number, name_rows, number_repeats
-from sources.quarantine import write_bad_rows
+from sources.quarantine import quarantine_file, write_bad_rows
 from sources.recognition import Export, columns_of, derives_amount, filter_text, plain, setting_lines, yaml_text
 from sources.sql import first_row, literal, quoted_name
 from sources.typing_sql import Problem, Styles, problems, typed
@@ -39,7 +40,7 @@ _UNREADABLE = (duckdb.InvalidInputException, duckdb.IOException, duckdb.Internal
 _LEFT_OUT, _NOT_WHOLE, _HEADER_AGAIN = -2, -1, -3
 
 
-def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> Delivery:
+def read_file(plan: Plan, target: Path, quarantine: Path, request: Request, *, after: date | None = None) -> Delivery:
     """Read a file: good rows to Parquet, bad ones to quarantine.
 
     Args:
@@ -47,6 +48,7 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
         target: Folder for the good rows, made here; removed again when the file is set aside.
         quarantine: Folder of all tables' bad rows.
         request: Day, zone, number of the refresh and memory.
+        after: Only rows of later days are wanted; the others were taken by an earlier refresh.
 
     Returns:
         The delivery; with too many bad rows the whole file is set aside.
@@ -56,7 +58,7 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
     """
     with _connection(plan.name, target, request.memory) as con:
         rows = FileRows(con, plan, request.timezone)
-        found, styles, wrong = _read(rows, target, request)
+        found, styles, wrong = _read(rows, target, request, after)
         if found.some_amounts_derived:
             _refuse_order_totals(rows)
         currency = _one_currency(plan, found.currencies, styles, request.currency)
@@ -68,6 +70,9 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
             con.register("bad_lines", found.bad)
             relation = rows.originals("line in (select line from bad_lines)")
             examples = write_bad_rows(con, relation, plan, wrong, quarantine)
+        else:
+            # Of rows that lay in the future when it was read before.
+            quarantine_file(quarantine, plan.contract.name, plan.name, plan.sha256).unlink(missing_ok=True)
         set_aside = None
         if bad >= BAD_ROWS and bad > BAD_SHARE * found.rows:
             set_aside = f"{bad:,} of {found.rows:,} rows are bad. First: {'; '.join(examples)}"
@@ -89,10 +94,13 @@ def read_file(plan: Plan, target: Path, quarantine: Path, request: Request) -> D
         columns=_columns_read(plan, styles),
         notes=_notes(plan, rows, found),
         keys_rise=found.keys_rise,
+        size=plan.size,
+        due_on=(found.first_early - timedelta(days=1)).isoformat() if found.first_early else None,
+        known_before=0 if set_aside else found.known_before,
     )
 
 
-def _read(rows: FileRows, target: Path, request: Request) -> tuple[_Found, Styles, list[Problem]]:
+def _read(rows: FileRows, target: Path, request: Request, after: date | None) -> tuple[_Found, Styles, list[Problem]]:
     """Write the good rows, at first by how the first rows are written, and again when that does not do."""
     plan = rows.plan
 
@@ -102,13 +110,13 @@ def _read(rows: FileRows, target: Path, request: Request) -> tuple[_Found, Style
     styles, is_settled = _infer(rows)
     rows.is_tidy = plan.layout is None or rows.is_quick
     if rows.is_tidy or not is_settled:
-        found = _write_good_rows(rows, target, request, styles, judge(styles), may_give_up=True)
+        found = _write_good_rows(rows, target, request, styles, judge(styles), after=after, may_give_up=True)
         if found is not None:
             return found, styles, judge(styles)
         rows.is_tidy = False
     if not is_settled:
         styles = _infer_from_all(rows)
-    found = _write_good_rows(rows, target, request, styles, judge(styles))
+    found = _write_good_rows(rows, target, request, styles, judge(styles), after=after)
     if found is None:
         raise RuntimeError(f"{plan.name}: was given up although nothing else can be tried")
     return found, styles, judge(styles)
@@ -219,6 +227,8 @@ class _Found:
         some_amounts_derived: Beside given amounts there are derived ones.
         some_named: Some rows came without a key and were named after their values.
         keys_rise: As in the delivery.
+        first_early: Earliest day of the rows that lie after the day of receipt.
+        known_before: Good rows that were not wanted, because an earlier refresh has taken them.
     """
 
     rows: int
@@ -229,10 +239,19 @@ class _Found:
     some_amounts_derived: bool
     some_named: bool
     keys_rise: bool
+    first_early: date | None
+    known_before: int
 
 
 def _write_good_rows(
-    rows: FileRows, target: Path, request: Request, styles: Styles, wrong: list[Problem], *, may_give_up: bool = False
+    rows: FileRows,
+    target: Path,
+    request: Request,
+    styles: Styles,
+    wrong: list[Problem],
+    *,
+    after: date | None,
+    may_give_up: bool = False,
 ) -> _Found | None:
     """Write the good rows, and tell about the others; a file that is not one row a line is begun again.
 
@@ -242,6 +261,7 @@ def _write_good_rows(
         request: What the refresh asks for.
         styles: How values are written.
         wrong: The problems by number.
+        after: Only rows of later days are written.
         may_give_up: Stop at the first value that cannot be read as a date or a number.
 
     Returns:
@@ -251,18 +271,29 @@ def _write_good_rows(
     reading = [number for number, problem in enumerate(wrong) if problem.is_reading] if may_give_up else []
     expected = rows.expected
     try:
-        seen, found = _stream(rows, target, query, reading)
+        early = next((number for number, problem in enumerate(wrong) if problem.may_pass), None)
+        seen, found = _stream(rows, target, query, stop_at=reading, early=early, after=after)
     except _UNREADABLE as error:
         _give_up_quick_way(rows, error)
     else:
         if found is None or expected in (None, seen):
             return found
         rows.is_quick = False
-    return _write_good_rows(rows, target, request, styles, wrong, may_give_up=may_give_up)
+    return _write_good_rows(rows, target, request, styles, wrong, after=after, may_give_up=may_give_up)
 
 
-def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tuple[int, _Found | None]:
+def _stream(
+    rows: FileRows, target: Path, query: str, *, stop_at: list[int], early: int | None, after: date | None
+) -> tuple[int, _Found | None]:
     """One pass over the file.
+
+    Args:
+        rows: The file.
+        target: Folder for its good rows.
+        query: What gives its rows, judged.
+        stop_at: Numbers of the problems at which to stop.
+        early: Number of the problem of lying in the future.
+        after: Only rows of later days are written.
 
     Returns:
         How many rows it gave, and what became of them; None when one of the problems to stop at was met.
@@ -273,8 +304,11 @@ def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tup
     bad: list[pa.Table] = []
     currencies: dict[str, int] = {}
     states: set[str] = set()
+    first_early: datetime | None = None
+    known_before = 0
     stops = pa.array(stop_at, pa.int64())
     contract = rows.plan.contract
+    event_at = contract.event_at
     months, order = MonthFiles(target, contract), KeyOrder()
     try:
         for batch in rows.con.sql(query).to_arrow_reader(_BATCH_ROWS):
@@ -286,6 +320,9 @@ def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tup
                 if stop_at and pc.any(pc.is_in(others.column(1), value_set=stops)).as_py():
                     rows.con.abort()
                     return seen, None
+                if early is not None:
+                    found_early = pc.min(_times(table.filter(pc.equal(problem, early)), event_at)).as_py()
+                    first_early = min(filter(None, (first_early, found_early)), default=None)
                 left_out += pc.sum(pc.equal(others.column(1), _LEFT_OUT)).as_py() or 0
                 bad.append(others.filter(pc.greater_equal(others.column(1), _NOT_WHOLE)))
                 table = table.filter(pc.is_null(problem))
@@ -299,14 +336,35 @@ def _stream(rows: FileRows, target: Path, query: str, stop_at: list[int]) -> tup
             if rows.status is not None and len(states) < _MOST_STATES:
                 states |= {state for state in pc.unique(table.column("_status")).to_pylist() if state is not None}
             order.add(table.column(contract.key))
+            if after is not None and event_at is not None:
+                wanted = table.filter(pc.greater_equal(_times(table, event_at), _midnight_after(after)))
+                known_before += table.num_rows - wanted.num_rows
+                table = wanted
             months.write(table)
     finally:
         months.close()
     lines = (pa.concat_tables(bad) if bad else _NO_LINES).rename_columns(["line", "problem"])
-    rows_found = good + lines.num_rows
     return seen, _Found(
-        rows_found, left_out, lines, currencies, frozenset(states), is_mixed, some_named, order.is_rising
+        good + lines.num_rows,
+        left_out,
+        lines,
+        currencies,
+        frozenset(states),
+        is_mixed,
+        some_named,
+        order.is_rising,
+        first_early.date() if first_early is not None else None,
+        known_before,
     )
+
+
+def _times(table: pa.Table, event_at: str | None) -> pa.ChunkedArray:
+    """When rows happened, days as their first moment."""
+    return table.column(event_at).cast(pa.timestamp("us"))
+
+
+def _midnight_after(day: date) -> pa.Scalar:
+    return pa.scalar(datetime.combine(day + timedelta(days=1), time()), pa.timestamp("us"))
 
 
 _NO_LINES = pa.table({"line": pa.array([], pa.int64()), "problem": pa.array([], pa.int64())})

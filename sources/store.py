@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from sources.checksums import damage, read_notes, write_notes
 from sources.contracts import BY_NAME, CONTRACTS, Contract
 from sources.delivery import Delivery, KnownFile, Outcome
 from sources.merging import COMMIT, PENDING, Merge, move_into_place, sync
@@ -23,6 +26,8 @@ from sources.month_files import PROVENANCE
 from sources.sql import first_row, literal, quoted_name
 
 _EMPTY = "none"
+_STATE = "_state.json"
+_STATE_COPY = "_state.copy.json"
 
 RAW_FORMAT = 2
 """Changes whenever raw files are written otherwise, so that a home of an earlier version is rebuilt."""
@@ -71,11 +76,18 @@ class RawFolder:
         return str(self.folder(contract) / "*.parquet")
 
     def state(self) -> RawState:
-        """What earlier refreshes left."""
-        file = self.path / "_state.json"
-        if not file.exists():
+        """What earlier refreshes left.
+
+        Raises:
+            ValueError: It cannot be read, nor its copy.
+        """
+        files = [self.path / name for name in (_STATE, _STATE_COPY)]
+        if not any(file.exists() for file in files):
             return RawState()
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        read = (_read_state(file) for file in files)
+        stored = next((state for state in read if state is not None), None)
+        if stored is None:
+            raise ValueError(f"{files[0]} cannot be read, nor its copy")
         return RawState(
             stored["identity"],
             stored["batch"],
@@ -88,8 +100,12 @@ class RawFolder:
     def save(self, state: RawState) -> None:
         """Replace the remembered state, in one step."""
         self.path.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(asdict(state), indent=1, sort_keys=True, ensure_ascii=False)
-        _replace_text(self.path / "_state.json", text)
+        content = asdict(state)
+        text = json.dumps(
+            {"checksum": _state_checksum(content), **content}, indent=1, sort_keys=True, ensure_ascii=False
+        )
+        for name in (_STATE, _STATE_COPY):
+            _replace_text(self.path / name, text)
 
     def exists(self) -> bool:
         """Whether a refresh has ever completed the raw stage here."""
@@ -98,7 +114,7 @@ class RawFolder:
     @contextmanager
     def replacing(self) -> Iterator[None]:
         """Fill the folder anew. What lay there comes back if that fails; the batch number goes on counting."""
-        batch = self.state().batch
+        batch = self.remembered().batch
         if self.path.exists():
             self.path.rename(self._before)
         self.save(RawState(batch=batch))
@@ -117,6 +133,34 @@ class RawFolder:
         if self._before.exists():
             shutil.rmtree(self.path, ignore_errors=True)
             self._before.rename(self.path)
+
+    def damage(self) -> list[str]:
+        """What is wrong with the files here: each that is not as it was written, and why; none when all is well."""
+        found = []
+        try:
+            self.state()
+        except ValueError as error:
+            found.append(str(error))
+        for contract in CONTRACTS:
+            folder = self.folder(contract)
+            found += [f"{folder / name} {why}" for name, why in damage(folder).items()]
+        return found
+
+    def strangers(self, contract: Contract) -> list[Path]:
+        """Parquet files of a table that no refresh has written; none where nothing was noted."""
+        folder = self.folder(contract)
+        try:
+            notes = read_notes(folder)
+        except ValueError:
+            return []
+        return sorted(file for file in folder.glob("*.parquet") if file.name not in notes) if notes else []
+
+    def remembered(self) -> RawState:
+        """What earlier refreshes left, as far as it can be read."""
+        try:
+            return self.state()
+        except ValueError:
+            return RawState()
 
     def recover(self) -> None:
         """Finish what a killed refresh had decided and drop what it had not."""
@@ -266,6 +310,7 @@ def _outcome(delivery: Delivery, inserted: int, restated: int, duplicate: int) -
     """
     if delivery.parquet is None and delivery.set_aside is None:
         duplicate = delivery.rows - delivery.quarantined
+    duplicate += delivery.known_before
     outcome = Outcome(
         delivery.name,
         delivery.table,
@@ -292,6 +337,24 @@ def _write_empty(connection: duckdb.DuckDBPyConnection, contract: Contract, file
         f"copy (select {columns}, {provenance} where false) to {literal(str(temporary))} (format parquet)"
     )
     temporary.replace(file)
+    write_notes(file.parent, {}, [file])
+
+
+def _read_state(file: Path) -> dict[str, Any] | None:
+    """The state in a file, or None where it is absent or not as it was written."""
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    if not isinstance(stored, dict):
+        return None
+    # Homes of earlier versions have none.
+    expected = stored.pop("checksum", None)
+    return stored if expected in (None, _state_checksum(stored)) else None
+
+
+def _state_checksum(content: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _replace_text(file: Path, text: str) -> None:

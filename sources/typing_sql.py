@@ -281,12 +281,14 @@ class Problem:
         condition: SQL that is true for such a row.
         reason: What is wrong, in words that follow the value.
         is_reading: The value could not be read, rather than being one that may not be.
+        may_pass: The same row may be a good one on a later day.
     """
 
     column: str
     condition: str
     reason: str
     is_reading: bool = False
+    may_pass: bool = False
 
 
 def problems(contract: Contract, feeds: Feeds, styles: Styles, received_on: date) -> list[Problem]:
@@ -334,7 +336,8 @@ def problems(contract: Contract, feeds: Feeds, styles: Styles, received_on: date
     if contract.event_at is not None:
         at, last = quoted_name(contract.event_at), received_on + timedelta(days=1)
         late = f"cast({at} as date) > date '{last.isoformat()}'"
-        found.append(Problem(contract.event_at, late, f"lies after {last.isoformat()}, the day after receipt"))
+        why = f"lies after {last.isoformat()}, the day after receipt"
+        found.append(Problem(contract.event_at, late, why, may_pass=True))
         early = f"cast({at} as date) < date '{EARLIEST.isoformat()}'"
         found.append(Problem(contract.event_at, early, f"lies before {EARLIEST.isoformat()}"))
     return found

@@ -152,7 +152,8 @@ def build_export_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.A
 
 def _written(connection: duckdb.DuckDBPyConnection, export: Export, folder: Path, settings: Settings) -> dict[str, Any]:
     """Write an export in every format; returns what exports.json says of it."""
-    rows, columns = 0, []
+    rows = 0
+    columns: list[str] = []
     for file_format in settings.formats_exported:
         target = folder / f"{export.name}.{file_format}"
         rows, columns = write_export(connection, export, target, file_format, personal=settings.export_personal_data)

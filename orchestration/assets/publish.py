@@ -10,8 +10,10 @@ import dagster as dg
 
 from orchestration.gate import objections, required_by
 from orchestration.modes import share_waiting
-from orchestration.resources import RawStore, Warehouse
+from orchestration.resources import RawStore, Warehouse, now
 from orchestration.settings import Settings
+from orchestration.soundness import note_sound
+from orchestration.versions import keep_version
 from reports.folders import PublishedFolder
 from reports.site import publish_site
 
@@ -65,6 +67,7 @@ def build_publish_asset(
         share_waiting(settings.home, refresh)
         publish_site(settings.home, refresh)
         PublishedFolder(settings.home, settings.exports.name).publish(refresh)
+        keep_version(settings, refresh, as_of, now())
         tables = warehouse.read(
             """
             select schema_name || '.' || table_name as published_table, estimated_size as row_count
@@ -73,6 +76,7 @@ def build_publish_asset(
             order by 1
             """
         )
+        note_sound(settings)
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(settings.published),

@@ -15,12 +15,14 @@ from orchestration.landing import Landing, look, remember
 from orchestration.modes import pii_salt
 from orchestration.preview import markdown_table, preview_markdown
 from orchestration.published import quoted
+from orchestration.recovery import mend_home
 from orchestration.resources import RawStore, Warehouse
 from orchestration.retention import tidy
 from orchestration.settings import Settings
+from orchestration.soundness import InUseError
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
-from sources.delivery import Delivery, KnownFile, Outcome, Request, Source, SourceError
+from sources.delivery import Changes, Delivery, KnownFile, Outcome, Request, Source, SourceError
 from sources.reading import BAD_ROWS, BAD_SHARE
 from sources.store import RAW_FORMAT, RawFolder, RawState
 
@@ -39,7 +41,7 @@ def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
             # Whoever starts a run looks at the files first; schedule and sensor leave alone what is being written.
             attended = not {"dagster/schedule_name", "dagster/sensor_name"} & context.run.tags.keys()
             yield from refresh_raw(context.log.warning, settings, raw.folder, warehouse, attended=attended)
-        except SourceError as error:
+        except (SourceError, InUseError) as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
 
     return raw_tables
@@ -67,27 +69,32 @@ def refresh_raw(
 
     Raises:
         SourceError: The source cannot be read, a file was set aside, or nothing in it carries customers.
+        InUseError: Another program has the warehouse open.
     """
-    folder.recover()
-    state = folder.state()
     received_on = settings.today()
+    _refuse_tomorrow(settings, received_on)
+    mend_home(settings, warehouse, say)
+    folder.recover()
+    state = folder.remembered()
     last_day = settings.as_of or received_on - timedelta(days=1)
     starts_on = synthetic_start(state.began_on, last_day)
     landing = _landing(say, settings, attended=attended)
     source = open_source(settings, starts_on, folder.memory, landing.left)
-    identity = _identity(settings, source)
-    changed = state.identity is not None and state.identity != identity
+    identity = _identity(source, settings)
+    changed = state.identity is not None and _wherever_home_is(state.identity, settings) != identity
     pii_changed = folder.exists() and folder.pii() != settings.pii
     if pii_changed:
         say(f"PULSE_PII is now {settings.pii}: the warehouse is built anew, so that nothing of before stays in it.")
     if changed:
         say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
+    anew = changed or settings.full_refresh
+    reread = not anew and _must_read_again(say, source.changes(state.files), folder.damage(), source.title)
     refresh = max(state.batch, warehouse.last_refresh()) + 1
     warehouse.begin_refresh(refresh, source.title)
 
     outcomes: list[Outcome] = []
     refused: list[Delivery] = []
-    with folder.replacing() if changed or settings.full_refresh else nullcontext():
+    with folder.replacing() if anew or reread else nullcontext():
         files = dict(folder.state().files)
         delivered_to = folder.state().delivered_to
         request = Request(
@@ -98,20 +105,21 @@ def refresh_raw(
             refresh,
             settings.memory,
             delivered_to=date.fromisoformat(delivered_to) if delivered_to else None,
+            first_read={content_hash: known.batch for content_hash, known in state.files.items()} if reread else {},
         )
         for contract in CONTRACTS:
             deliveries = source.deliver(contract, folder.incoming(contract), request)
             _refuse_currencies([*files.values(), *deliveries])
             merged = folder.merge(contract, deliveries, refresh)
-            files = {**_read_now(deliveries, refresh), **files}
+            files |= _read_now(deliveries, files, request)
             refused += [delivery for delivery in deliveries if delivery.newly_set_aside]
             for message in _remarks(deliveries, shows_rows=settings.pii == "keep"):
                 say(message)
             outcomes += merged
             warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
             yield _result(contract, folder, merged, deliveries, settings)
-        before = _but(folder.state().files, landing.growing)
-        for message in (*_no_longer_in_files(outcomes, files, before), *_strangers(folder)):
+        read_before = _but(folder.state().files, landing.growing)
+        for message in (*_no_longer_in_files(outcomes, files, read_before), *_strangers(folder)):
             say(message)
         folder.clear_incoming()
         as_of = None if refused else _as_of(settings, folder, received_on, source)
@@ -126,12 +134,7 @@ def refresh_raw(
         warehouse.begin_refresh(refresh, source.title)
     warehouse.note_refresh(refresh, as_of, [asdict(outcome) for outcome in outcomes])
     if as_of is None:
-        told = [f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused]
-        raise SourceError(
-            "\n".join(told)
-            + f"\nThat is done when more than {BAD_SHARE:.0%} of a file's rows, and at least {BAD_ROWS}, are "
-            "bad. Mend the file, or say in sources.yml how it is to be read; `pulse sources check` shows more of them."
-        )
+        raise SourceError(_set_aside(refused))
     folder.write_clock(as_of, received_on, refresh, settings.pii, pii_salt(settings.home, settings.pii))
     yield dg.MaterializeResult(
         asset_key=CLOCK,
@@ -142,6 +145,70 @@ def refresh_raw(
             "source": source.title,
             "dagster/row_count": 1,
         },
+    )
+
+
+def _refuse_tomorrow(settings: Settings, received_on: date) -> None:
+    """Refuse a day that has not come: everybody would seem to have left.
+
+    Raises:
+        SourceError: as_of lies after the day of receipt.
+    """
+    if settings.as_of is not None and settings.as_of > received_on + timedelta(days=1):
+        raise SourceError(
+            f"as of {settings.as_of} nothing is known yet: today is {received_on} ({settings.timezone}). Give an "
+            "earlier --as-of (PULSE_AS_OF), or none for the day of the latest event."
+        )
+
+
+def _identity(source: Source, settings: Settings) -> str:
+    """Whatever raw rows go by besides the files; another one means other rows."""
+    # Zoned times are stored as local ones, so another zone means other rows.
+    zone = "" if is_synthetic(settings) else f", times in {settings.timezone}"
+    return _wherever_home_is(f"{source.identity}{zone}, format {RAW_FORMAT}", settings)
+
+
+def _wherever_home_is(identity: str, settings: Settings) -> str:
+    """A source's identity without the place of the home, so that a home can be moved and is still the same."""
+    return identity.replace(f"{settings.landing}", "landing")
+
+
+def _must_read_again(say: Callable[[str], None], changes: Changes, damage: Sequence[str], title: str) -> bool:
+    """Whether raw has to be filled from the source once more.
+
+    Args:
+        say: Is told why.
+        changes: What has become of the files that it was filled from.
+        damage: What is wrong with its own files.
+        title: The source in a few words.
+
+    Raises:
+        SourceError: It is damaged, and files are gone that the rows could be read from.
+    """
+    if damage:
+        listed = "\n  ".join(damage)
+        if changes.gone:
+            raise SourceError(
+                f"Raw data is damaged:\n  {listed}\nIt can be read again from the source, but not all of it: "
+                f"{', '.join(changes.gone)} cannot be found any more, or has changed. Put the files back, or bring "
+                "back a backup (`pulse restore`), and run again; `pulse run --full-refresh` goes on without their rows."
+            )
+        say(f"Raw data is damaged and is filled again from {title}:\n  {listed}")
+    # Where files are gone, their rows would go with them; what is no longer in the files is said at the end.
+    is_cut_short = bool(changes.cut_short) and not changes.gone
+    if is_cut_short:
+        names = ", ".join(changes.cut_short)
+        say(f"{names}: was read before it was written to the end. All files are read again.")
+    return bool(damage) or is_cut_short
+
+
+def _set_aside(refused: Sequence[Delivery]) -> str:
+    """Why a refresh with these files fails."""
+    told = [f"{delivery.name} was set aside: {delivery.set_aside}" for delivery in refused]
+    return (
+        "\n".join(told)
+        + f"\nThat is done when more than {BAD_SHARE:.0%} of a file's rows, and at least {BAD_ROWS}, are "
+        "bad. Mend the file, or say in sources.yml how it is to be read; `pulse sources check` shows more of them."
     )
 
 
@@ -284,38 +351,43 @@ def _no_longer_in_files(
                 yield f"{known.name} has changed; {loaded - kept:,} rows it held before are no longer in it. {remedy}"
 
 
+def _read_now(deliveries: Sequence[Delivery], files: Mapping[str, KnownFile], request: Request) -> dict[str, KnownFile]:
+    """The files behind deliveries that are not known yet, or were to be read again, by content hash."""
+    read: dict[str, KnownFile] = {}
+    for delivery in deliveries:
+        before = files.get(delivery.content_hash or "")
+        # Of two files with one content the first is remembered.
+        if not delivery.content_hash or delivery.content_hash in read:
+            continue
+        if before is None or before.is_due(request.received_on):
+            batch = before.batch if before else request.first_read.get(delivery.content_hash, request.batch)
+            read[delivery.content_hash] = _known(delivery, batch, request.received_on)
+    return read
+
+
+def _known(delivery: Delivery, batch: int, received_on: date) -> KnownFile:
+    """What is remembered of a file that was read; `batch` is the refresh that read it first."""
+    return KnownFile(
+        delivery.name,
+        delivery.table,
+        delivery.rows,
+        delivery.quarantined,
+        batch,
+        delivery.set_aside,
+        delivery.left_out,
+        delivery.currency,
+        delivery.size,
+        delivery.due_on,
+        (received_on + timedelta(days=1)).isoformat() if delivery.due_on else None,
+    )
+
+
 def _landing(say: Callable[[str], None], settings: Settings, *, attended: bool) -> Landing:
     """The files before any of them is read, and which of them are left alone."""
     landing = look(settings).as_read(attended=attended)
     if landing.growing:
         say(f"Still being written and left to a later refresh: {', '.join(sorted(landing.growing))}.")
     return landing
-
-
-def _identity(settings: Settings, source: Source) -> str:
-    """Names the source and how it is read: with another one, raw is filled anew."""
-    # Zoned times are stored as local ones, so another zone means other rows.
-    identity = source.identity if is_synthetic(settings) else f"{source.identity}, times in {settings.timezone}"
-    return f"{identity}, format {RAW_FORMAT}"
-
-
-def _read_now(deliveries: Sequence[Delivery], refresh: int) -> dict[str, KnownFile]:
-    """The files behind deliveries, as they are remembered, by content hash."""
-    return {
-        delivery.content_hash: KnownFile(
-            delivery.name,
-            delivery.table,
-            delivery.rows,
-            delivery.quarantined,
-            refresh,
-            delivery.set_aside,
-            delivery.left_out,
-            delivery.currency,
-        )
-        # Of two files with one content the first is remembered.
-        for delivery in reversed(deliveries)
-        if delivery.content_hash
-    }
 
 
 def _strangers(folder: RawFolder) -> Iterator[str]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestration.resources import open_published
+from orchestration.published import open_published
 
 SEVERITIES = ("info", "warning", "critical")
 """From the least to the most severe."""

@@ -10,6 +10,7 @@ from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -37,16 +38,20 @@ class Memory:
         return self._folder / f"{day.isoformat()}.npz"
 
     def recall(self, day: date) -> Carried | None:
-        """What the simulation that ended on a day handed on, or None if that is not kept."""
+        """What the simulation that ended on a day handed on, or None if that is not kept, or not whole."""
         file = self._file(day)
         if not file.exists():
             return None
-        with np.load(file, allow_pickle=False) as stored:
-            progress = _rows(stored, "progress", Progress)
-            pending = Trade(
-                _rows(stored, "orders", Orders), _rows(stored, "lines", Lines), _rows(stored, "tickets", Tickets)
-            )
-            return Carried(int(stored["until"]), progress, pending)
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                progress = _rows(stored, "progress", Progress)
+                pending = Trade(
+                    _rows(stored, "orders", Orders), _rows(stored, "lines", Lines), _rows(stored, "tickets", Tickets)
+                )
+                return Carried(int(stored["until"]), progress, pending)
+        except (BadZipFile, EOFError, KeyError, ValueError):
+            # Damaged: the zip's own checksums tell. Everything is simulated again, and comes out alike.
+            return None
 
     def keep(self, day: date, carried: Carried) -> None:
         """Keep what the simulation that ended on a day hands on."""

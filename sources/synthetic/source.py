@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from sources.contracts import BY_NAME, Contract
-from sources.delivery import Delivery, Request, SourceError
+from sources.delivery import Changes, Delivery, KnownFile, Request, SourceError
 from sources.synthetic import tables
 from sources.synthetic.memory import Memory
 from sources.synthetic.seasons import DAY
@@ -82,6 +82,10 @@ class SyntheticSource:
     def title(self) -> str:
         """The source in a few words."""
         return f"synthetic business ({self._customers:,} customers, seed {self._seed})"
+
+    def changes(self, known: Mapping[str, KnownFile]) -> Changes:  # noqa: ARG002
+        """Nothing: what is simulated comes out alike every time."""
+        return Changes()
 
     def deliver(self, contract: Contract, folder: Path, request: Request) -> list[Delivery]:
         """Write one raw table of the world up to the day asked for, by default the day before the refresh.

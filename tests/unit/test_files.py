@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.contracts import BY_NAME, CONTRACTS, Kind
-from sources.delivery import Delivery, KnownFile, SourceError
+from sources.delivery import Changes, Delivery, KnownFile, Request, SourceError
 from sources.files import has_files
 from sources.month_files import PROVENANCE
 from sources.quarantine import quarantine_file
@@ -810,3 +811,62 @@ def test_good_values_come_through_unchanged(tmp_path_factory: pytest.TempPathFac
     reader = Reader(tmp_path_factory.mktemp("rows"))
     delivery = reader.one(reader.write("x.csv", written.getvalue()))
     assert rows(delivery, "customer_id, name") == [tuple(row) for row in table]
+
+
+# Files that were read too early
+
+
+def test_rows_that_lay_in_the_future_are_read_when_they_are_due(reader: Reader):
+    path = reader.write("x.csv", _sales(["2024-06-29", "2024-06-29", "2024-07-03", "2024-07-09"]))
+    first = reader.one(path)
+    assert (first.rows, first.quarantined, first.due_on) == (4, 2, "2024-07-02")
+    known = {
+        str(first.content_hash): KnownFile(
+            "x.csv", "shop.sales", 4, 2, 1, size=first.size, due_on=first.due_on, read_to="2024-07-01"
+        )
+    }
+    assert reader.one(path, known=known, received=date(2024, 7, 1)).parquet is None
+    source = reader.source(path)
+    request = Request(received_on=date(2024, 7, 2), as_of=None, timezone="UTC", known=known)
+    (second,) = source.deliver(BY_NAME["shop.sales"], reader.folder / "again", request)
+    # the two that were taken before are not delivered again, the last one is still to come
+    assert rows(second, "sold_at") == [(at(2024, 7, 3),)]
+    assert (second.rows, second.known_before, second.quarantined, second.due_on) == (4, 2, 1, "2024-07-08")
+
+
+def test_a_file_set_aside_for_its_dates_is_read_whole_when_they_are_due(reader: Reader):
+    path = reader.write("x.csv", _sales(["2024-06-29"] * 5 + ["2024-08-03"] * 5))
+    first = reader.one(path)
+    assert first.set_aside is not None
+    known = {
+        str(first.content_hash): KnownFile(
+            "x.csv", "shop.sales", 10, 10, 1, first.set_aside, due_on=first.due_on, read_to="2024-07-01"
+        )
+    }
+    later = reader.one(path, known=known, received=date(2024, 8, 2))
+    assert (later.quarantined, later.known_before, later.set_aside, len(rows(later))) == (0, 0, None, 10)
+    assert not list(reader.quarantine.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cut_short", "gone"),
+    [
+        ("1,2024-01-05,5\n", "1,2024-01-05,5\n2,2024-01-05,5\n", (), ()),
+        ("1,2024-01-05,5", "1,2024-01-05,5\n2,2024-01-05,5\n", (), ()),
+        ("1,2024-01-05,5", "1,2024-01-05,50\n2,2024-01-05,5\n", ("x.csv",), ()),
+        ("1,2024-01-05,5\n", "2,2024-01-05,5\n", (), ("x.csv",)),
+        ("1,2024-01-05,5\n", None, (), ("x.csv",)),
+    ],
+    ids=["goes on", "goes on without an end of line", "was half a line", "holds something else", "is gone"],
+)
+def test_what_became_of_a_file_that_was_read(
+    reader: Reader, before: str, after: str | None, cut_short: tuple[str, ...], gone: tuple[str, ...]
+):
+    header = "customer_id,date,amount\n"
+    path = reader.write("x.csv", header + before)
+    reader.write("y.csv", header + "7,2024-01-07,7\n")
+    known = {str(d.content_hash): KnownFile(d.name, d.table, d.rows, 0, 1, size=d.size) for d in reader.deliver()}
+    path.unlink()
+    if after is not None:
+        reader.write("x.csv", header + after)
+    assert reader.source().changes(known) == Changes(cut_short, gone)

@@ -242,3 +242,34 @@ def test_any_batches_are_what_applying_rows_one_by_one_gives(
             assert counts(outcome) == tuple(seen.values())
     if folder.folder(SALES).exists():
         assert {key: value[:2] for key, value in stored(folder).items()} == expected
+
+
+def test_files_that_are_not_as_written_are_named(folder: RawFolder) -> None:
+    merge(folder, 1, [("a", "2024-01-05", 10), ("b", "2024-02-05", 10), ("c", "2024-03-05", 10)])
+    merge(folder, 2, [("a", "2024-01-05", 12)])
+    assert folder.damage() == []
+    january, february, march = (folder.folder(SALES) / f"2024-0{month}.parquet" for month in (1, 2, 3))
+    january.write_bytes(january.read_bytes()[:-1])
+    content = bytearray(february.read_bytes())
+    content[9] ^= 1
+    february.write_bytes(content)
+    march.unlink()
+    words = ("bytes where", "holds other bytes than were written", "is missing")
+    for found, file, why in zip(folder.damage(), (january, february, march), words, strict=True):
+        assert str(file) in found
+        assert why in found
+
+
+def test_a_damaged_state_gives_way_to_its_copy_and_without_one_is_damage(folder: RawFolder) -> None:
+    state = RawState("files", 7, None, {"hash": KnownFile("ü.csv", SALES.name, 5, 1, 3)})
+    folder.save(state)
+    file, copy = (folder.path / name for name in ("_state.json", "_state.copy.json"))
+    whole = file.read_text(encoding="utf-8")
+    for damaged in (whole[:-20], whole.replace('"batch": 7', '"batch": 9'), "", "[]"):
+        file.write_text(damaged, encoding="utf-8")
+        assert folder.state() == state
+    copy.unlink()
+    with pytest.raises(ValueError, match="cannot be read"):
+        folder.state()
+    assert folder.remembered() == RawState()
+    assert len(folder.damage()) == 1

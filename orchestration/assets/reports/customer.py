@@ -57,7 +57,7 @@ def write_customer_page(connection: duckdb.DuckDBPyConnection, customer_id: str,
     from reports.site import write_page
 
     known = connection.execute("select * from marts.customer_360 where customer_id = $customer_id", _id(customer_id))
-    rows = known.df().to_dict("records")
+    rows = [{str(name): value for name, value in row.items()} for row in known.df().to_dict("records")]
     if not rows:
         raise LookupError(f"There is no customer {customer_id!r} in the published file.")
     frames = {name: connection.execute(query, _id(customer_id)).df() for name, query in _QUERIES.items()}

@@ -1,0 +1,526 @@
+"""Every kind of fault at every place: what happens, that readers never notice, and that the next refresh mends it.
+
+`make faults` strikes them all and prints what came of each; the tests strike a few. One fault is: a home whose first
+refresh is published; a refresh of more files that meets the fault, or finds the damage; and, where it failed, another
+one. Then the published tables must be those of a home that never met anything, and nobody who read them meanwhile
+may have met an error or anything but the state before or after.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import ROOT, tables
+from tests.faults import world
+
+READER = """
+import json, sys, time, duckdb
+path, log = sys.argv[1:]
+with open(log, "w") as out:
+    while True:
+        try:
+            with duckdb.connect(path, read_only=True) as connection:
+                seen = connection.execute('''
+                    select
+                        (select max(refresh) from meta.refreshes where status = 'published'),
+                        (select count(*) from marts.fct_sales),
+                        (select sum(order_line_count) from (select count(*) as order_line_count from marts.fct_sales)),
+                        (select count(*) from marts.dim_customers) - (select count(*) from marts.customer_360)
+                ''').fetchone()
+        except Exception as error:
+            seen = ["error", str(error)]
+        out.write(json.dumps(seen) + "\\n")
+        out.flush()
+        time.sleep(.03)
+"""
+HOLDER = """
+import sys, duckdb
+from pathlib import Path
+path = sys.argv[1]
+if path.endswith(".duckdb"):
+    held = duckdb.connect(path)
+else:
+    import fcntl
+    held = open(path, "a+")
+    fcntl.flock(held, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+FEWEST_LOOKS = 5
+
+
+class FaultError(AssertionError):
+    """Something that must hold did not; the message says what."""
+
+
+class Workshop:
+    """Starts `pulse` in forked processes, and gives out homes.
+
+    Args:
+        folder: A folder for everything.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "DAGSTER_"))}
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.struck"],
+            cwd=ROOT,
+            env={**environment, "COLUMNS": "200", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._made: Path | None = None
+        self._expected: dict[str, list[tuple]] | None = None
+
+    def close(self) -> None:
+        assert self._server.stdin
+        self._server.stdin.close()
+        self._server.wait()
+
+    def start(self, home: Path, *arguments: str, **fault: object) -> int:
+        """Start a command; returns its process."""
+        job = {
+            "home": str(home),
+            "log": str(home.parent / "log"),
+            "arguments": [*(arguments or ("run",)), "--home", str(home)],
+            **fault,
+        }
+        return self._ask(job)
+
+    def end(self, process: int) -> int:
+        """Await a command; returns its exit code, negative for a signal."""
+        return self._ask({"await": process})
+
+    def pulse(self, home: Path, *arguments: str, **fault: object) -> int:
+        """Run a command to its end."""
+        return self.end(self.start(home, *arguments, **fault))
+
+    def _ask(self, job: dict[str, object]) -> int:
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write(json.dumps(job) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    def home(self, folder: Path) -> Path:
+        """A home whose first refresh is published, in an empty folder."""
+        if self._made is None:
+            self._made = self.folder / "made" / "home"
+            world.deliver(self._made / "landing", world.ONE)
+            self._must_succeed(self._made)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(self._made, folder / "home", copy_function=shutil.copy2)
+        return folder / "home"
+
+    def expected(self) -> dict[str, list[tuple]]:
+        """What a home publishes that read all files at once and met nothing."""
+        if self._expected is None:
+            home = self.folder / "clean" / "home"
+            for part in (world.ONE, world.TWO):
+                world.deliver(home / "landing", part)
+            self._must_succeed(home)
+            self._expected = published_tables(home)
+        return self._expected
+
+    def _must_succeed(self, home: Path) -> None:
+        if self.pulse(home):
+            raise FaultError(f"a refresh without any fault failed:\n{(home.parent / 'log').read_text()}")
+
+
+def published_tables(home: Path) -> dict[str, list[tuple]]:
+    """All that is published, but for the record of the refreshes."""
+    found = tables(home / "pulse.duckdb", "marts", "ml")
+    # It says when models were trained.
+    found.pop("ml.model_runs", None)
+    return found
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A kind of fault at a place.
+
+    Args:
+        kind: What it is.
+        place: Where it strikes.
+        act: Brings it about and lets refreshes run until one succeeds; returns in words what came of it.
+        hurts_readers: The published file itself is what is damaged.
+    """
+
+    kind: str
+    place: str
+    act: Callable[[Workshop, Path], str]
+    hurts_readers: bool = False
+
+    @property
+    def name(self) -> str:
+        """Kind and place in one line."""
+        return f"{self.kind}: {self.place}"
+
+
+def strike(workshop: Workshop, fault: Fault, folder: Path) -> str:
+    """Bring a fault about and judge everything.
+
+    Returns:
+        What happened, in words.
+
+    Raises:
+        FaultError: Something that must hold did not.
+    """
+    expected = workshop.expected()
+    with _disk(folder, small=fault.kind == "disk full") as disk:
+        home = workshop.home(disk)
+        world.deliver(home / "landing", world.TWO)
+        looks = folder / "looks.jsonl"
+        with subprocess.Popen([sys.executable, "-c", READER, str(home / "pulse.duckdb"), str(looks)]) as reader:
+            try:
+                _require(lambda: looks.exists() and looks.read_text().count("\n") > 0, "the reader never began")
+                words = fault.act(workshop, home)
+                seen_till_then = looks.read_text().count("\n")
+                _require(lambda: looks.read_text().count("\n") > seen_till_then + 1, "the reader came to an end")
+            finally:
+                reader.kill()
+        _judge_looks(looks.read_text().splitlines()[:-1], hurts_readers=fault.hurts_readers)
+        found = published_tables(home)
+        if found != expected:
+            differing = [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
+            raise FaultError(f"published tables differ from a clean rebuild: {', '.join(differing)}")
+        if workshop.pulse(home, "doctor"):
+            raise FaultError(f"the doctor still finds something broken:\n{_log(home)[-3000:]}")
+        return words
+
+
+@contextmanager
+def _disk(folder: Path, *, small: bool) -> Iterator[Path]:
+    """A folder for a home; on a small disk of its own where one is to be filled."""
+    folder.mkdir(parents=True)
+    disk = folder / "disk"
+    disk.mkdir()
+    if not small:
+        yield disk
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=250m", "tmpfs", str(disk)], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def _judge_looks(lines: list[str], *, hurts_readers: bool) -> None:
+    looks = Counter(tuple(json.loads(line)) for line in lines)
+    if sum(looks.values()) < FEWEST_LOOKS:
+        raise FaultError("the reader hardly looked")
+    for look in looks:
+        if look[0] == "error":
+            if not hurts_readers:
+                raise FaultError(f"a reader met an error: {look[1]}")
+            continue
+        refresh, sales, again, missing = look
+        right = world.COUNTS[world.ONE if refresh == 1 else world.TWO]
+        if sales != right or again != right or missing:
+            raise FaultError(f"a reader saw refresh {refresh} with {sales} sales instead of {right}")
+
+
+def _require(condition: Callable[[], bool], otherwise: str, seconds: float = 300) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise FaultError(otherwise)
+        time.sleep(0.02)
+
+
+def _log(home: Path) -> str:
+    return (home.parent / "log").read_text(encoding="utf-8", errors="replace")
+
+
+def _recovers(workshop: Workshop, home: Path, *, plainly: bool = True) -> None:
+    """The next refresh succeeds."""
+    if plainly and "Traceback" in _log(home):
+        raise FaultError(f"the failure was told by a traceback:\n{_log(home)[-3000:]}")
+    if workshop.pulse(home):
+        raise FaultError(f"the next refresh failed:\n{_log(home)[-3000:]}")
+
+
+def _said(home: Path, *words: str) -> str:
+    """The line of the log that holds some words."""
+    for line in _log(home).splitlines():
+        if all(word in line for word in words):
+            return line.strip()[:150]
+    raise FaultError(f"nothing was said of {' '.join(words)}:\n{_log(home)[-3000:]}")
+
+
+def _fails(code: int, home: Path) -> None:
+    if code == 0:
+        raise FaultError(f"the refresh succeeded in spite of the fault:\n{_log(home)[-2000:]}")
+
+
+def killed(place: str) -> Fault:
+    def act(workshop: Workshop, home: Path) -> str:
+        code = workshop.pulse(home, strike="kill", place=place)
+        if code != -9:
+            raise FaultError(f"the process was not killed but ended with {code}")
+        _recovers(workshop, home)
+        return "killed; the next refresh published"
+
+    return Fault("kill -9", place, act)
+
+
+def disk_full(place: str) -> Fault:
+    def act(workshop: Workshop, home: Path) -> str:
+        _fails(workshop.pulse(home, strike="fill", place=place), home)
+        (home / "filler").unlink()
+        _recovers(workshop, home, plainly=False)
+        return "failed; with room again the next refresh published"
+
+    return Fault("disk full", place, act)
+
+
+def no_permission(place: str, what: str, strikes_at: str = "start") -> Fault:
+    def act(workshop: Workshop, home: Path) -> str:
+        mode = (home / what).stat().st_mode
+        code = workshop.pulse(home, strike="shut", place=strikes_at, what=what, obeys=True)
+        (home / what).chmod(mode & 0o777)
+        _fails(code, home)
+        _recovers(workshop, home)
+        return "failed plainly; with the right again the next refresh published"
+
+    return Fault("permission denied", place, act)
+
+
+def damaged(kind: str, place: str, what: str, *, words: str = "", hurts_readers: bool = False) -> Fault:
+    """A file that is truncated, or in which a bit flips, between two refreshes; its time of change does not tell."""
+
+    def act(workshop: Workshop, home: Path) -> str:
+        path = next(iter(sorted(home.glob(what))))
+        times = (path.stat().st_atime, path.stat().st_mtime)
+        if kind == "truncated file":
+            os.truncate(path, path.stat().st_size * 2 // 3)
+        else:
+            with path.open("r+b") as file:
+                content = bytearray(file.read())
+                for at in range(len(content) // 7, len(content), max(1, len(content) // 5)):
+                    content[at] ^= 0b100
+                file.seek(0)
+                file.write(content)
+        os.utime(path, times)
+        if workshop.pulse(home):
+            raise FaultError(f"the refresh failed:\n{_log(home)[-3000:]}")
+        return _said(home, words) if words else "the refresh published"
+
+    return Fault(kind, place, act, hurts_readers)
+
+
+def half_written(name: str) -> Fault:
+    """A landing file that is read while only its first part has arrived."""
+
+    def act(workshop: Workshop, home: Path) -> str:
+        path = home / "landing" / name
+        whole = path.read_text(encoding="utf-8")
+        times = (path.stat().st_atime, path.stat().st_mtime)
+        # within the amount of a line: what has arrived reads as another amount
+        cut = whole.rindex(".25", 0, len(whole) - 100)
+        path.write_text(whole[:cut], encoding="utf-8")
+        # what is published then is what the file says
+        before = home / "pulse.duckdb"
+        kept = home.parent / "kept.duckdb"
+        shutil.copy2(before, kept)
+        if workshop.pulse(home):
+            raise FaultError(f"the refresh of the part failed:\n{_log(home)[-3000:]}")
+        path.write_text(whole, encoding="utf-8")
+        os.utime(path, times)
+        _recovers(workshop, home)
+        return _said(home, "before it was written to the end")
+
+    return Fault("truncated file", f"landing file, {name} half written", act, hurts_readers=True)
+
+
+def lock_left(place: str, leave: Callable[[Path], None], words: str = "") -> Fault:
+    def act(workshop: Workshop, home: Path) -> str:
+        leave(home)
+        if workshop.pulse(home):
+            raise FaultError(f"the refresh failed:\n{_log(home)[-3000:]}")
+        return _said(home, words) if words else "the refresh published"
+
+    return Fault("stale lock", place, act)
+
+
+def lock_held(place: str, what: str, *, waits: bool) -> Fault:
+    """A lock that another process holds for a while."""
+
+    def act(workshop: Workshop, home: Path) -> str:
+        command = [sys.executable, "-c", HOLDER, str(home / what)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            assert holder.stdout
+            assert holder.stdout.readline() == "held\n"
+            process = workshop.start(home)
+            if waits:
+                _require(lambda: "waiting for it to finish" in _log(home), "it did not say that it waits")
+            else:
+                _fails(workshop.end(process), home)
+                _said(home, "is open in another program")
+            # not asked to end, but gone
+            holder.kill()
+        if waits:
+            if workshop.end(process):
+                raise FaultError(f"the refresh failed:\n{_log(home)[-3000:]}")
+            return "it waited, and published when the holder was gone"
+        _recovers(workshop, home)
+        return "refused, naming the program; the next refresh published"
+
+    return Fault("stale lock", place, act)
+
+
+def two_at_once(place: str) -> Fault:
+    def act(workshop: Workshop, home: Path) -> str:
+        first = workshop.start(home, strike="tell", place=place)
+        _require((home.parent / "reached").exists, "the first never came to the place")
+        second = workshop.start(home)
+        codes = (workshop.end(first), workshop.end(second))
+        if codes != (0, 0):
+            raise FaultError(f"they ended with {codes}:\n{_log(home)[-3000:]}")
+        _said(home, "waiting for it to finish")
+        return "the second waited for the first; both published"
+
+    return Fault("two at once", place, act)
+
+
+def clock_wrong(place: str, days: int) -> Fault:
+    def act(workshop: Workshop, home: Path) -> str:
+        code = workshop.pulse(home, strike="shift", place=place, what=str(days))
+        _recovers(workshop, home)
+        came = "failed" if code else "published"
+        return f"{days:+d} days: it {came}; with the right time the next refresh published"
+
+    return Fault("clock change", f"{place} ({days:+d} days)", act)
+
+
+def _dead_holder(home: Path) -> None:
+    (home / ".writer.lock").write_text('{"pid": 999999, "command": "pulse run", "since": "2026-01-01 00:00:00"}')
+
+
+def _dead_ui(home: Path) -> None:
+    (home / "dagster" / ".ui.lock").write_text("999999")
+
+
+def _half_merge(home: Path) -> None:
+    pending = home / "raw" / "shop" / "sales" / ".pending"
+    pending.mkdir()
+    (pending / "2026-01.parquet").write_bytes(b"PAR1 and no more")
+    (home / "raw" / ".incoming" / "shop").mkdir(parents=True)
+
+
+def _strange_log(home: Path) -> None:
+    (home / "warehouse.duckdb.wal").write_bytes(os.urandom(5000))
+
+
+def _hot_journal(home: Path) -> None:
+    (home / "dagster" / "history" / "runs.db-journal").write_bytes(b"\0" * 512)
+
+
+def _unfinished_publish(home: Path) -> None:
+    (home / ".pulse.duckdb.new").write_bytes(b"half a copy")
+    (home / ".reports-2").mkdir()
+
+
+FLIP, CUT = "bit flip", "truncated file"
+FAULTS = [
+    *map(killed, ("raw", "raw, half in place", "raw, state", "staging", "marts", "ml", "insights", "pages")),
+    *map(killed, ("publish", "publish, pages", "publish, version")),
+    *map(disk_full, ("raw", "staging", "marts", "ml", "insights", "publish")),
+    damaged(CUT, "raw month", "raw/shop/sales/2026-01.parquet", words="Raw data is damaged"),
+    damaged(CUT, "raw state", "raw/_state.json"),
+    damaged(CUT, "raw clock", "raw/pulse/clock/clock.parquet"),
+    damaged(CUT, "warehouse", "warehouse.duckdb", words="it is built anew from raw"),
+    damaged(CUT, "staging and intermediate", "work.duckdb", words="it is built anew from raw"),
+    damaged(CUT, "published file", "pulse.duckdb", words="could not be read", hurts_readers=True),
+    damaged(CUT, "Dagster's history", "dagster/history/runs.db", words="begins anew"),
+    damaged(CUT, "dbt's manifest", "dbt/target/partial_parse.msgpack"),
+    half_written("sales_2.csv"),
+    damaged(FLIP, "raw month", "raw/shop/sales/2026-02.parquet", words="Raw data is damaged"),
+    damaged(FLIP, "raw notes", "raw/helpdesk/tickets/_files.json", words="Raw data is damaged"),
+    damaged(FLIP, "raw state", "raw/_state.json"),
+    damaged(FLIP, "warehouse", "warehouse.duckdb", words="it is built anew from raw"),
+    damaged(FLIP, "staging and intermediate", "work.duckdb", words="it is built anew from raw"),
+    damaged(FLIP, "published file", "pulse.duckdb", words="could not be read", hurts_readers=True),
+    damaged(FLIP, "Dagster's history", "dagster/history/runs/index.db", words="begins anew"),
+    damaged(FLIP, "a trained model", "models/*.skops"),
+    no_permission("landing file", "landing/sales_2.csv"),
+    no_permission("raw", "raw/shop/sales"),
+    no_permission("warehouse", "warehouse.duckdb"),
+    no_permission("models, at ml", "models", "marts"),
+    no_permission("published folder, at publish", "versions", "pages"),
+    lock_left("writer lock of a dead process", _dead_holder),
+    lock_left("UI lock of a dead process", _dead_ui),
+    lock_left("a merge that never ended", _half_merge),
+    lock_left("a publish that never ended", _unfinished_publish),
+    lock_left("journal of a dead process in the history", _hot_journal),
+    lock_left("log of a dead process beside the warehouse", _strange_log),
+    lock_held("writer lock, held until its process dies", ".writer.lock", waits=True),
+    lock_held("warehouse, open elsewhere", "warehouse.duckdb", waits=False),
+    *map(two_at_once, ("raw", "staging", "marts", "ml", "insights", "publish")),
+    clock_wrong("start", 400),
+    clock_wrong("start", -400),
+    clock_wrong("staging", -400),
+    clock_wrong("marts", 400),
+    clock_wrong("ml", -400),
+    clock_wrong("insights", 400),
+    clock_wrong("pages", -400),
+]
+SAMPLED = (
+    "kill -9: publish, pages",
+    "disk full: marts",
+    "truncated file: raw month",
+    "bit flip: warehouse",
+    "permission denied: landing file",
+    "stale lock: a merge that never ended",
+    "two at once: raw",
+    "clock change: start (-400 days)",
+)
+"""One of each kind, struck by the tests."""
+
+
+def main(wanted: list[str]) -> int:
+    """Strike every fault whose name holds one of some words, all by default; print what came of each."""
+    chosen = [fault for fault in FAULTS if not wanted or any(word in fault.name for word in wanted)]
+    failed = 0
+    counts: dict[str, Counter[str]] = {}
+    with tempfile.TemporaryDirectory(prefix="pulse-faults-") as scratch:
+        workshop = Workshop(Path(scratch))
+        try:
+            for number, fault in enumerate(chosen):
+                begun = time.monotonic()
+                folder = Path(scratch) / str(number)
+                try:
+                    words, passed = strike(workshop, fault, folder), True
+                except FaultError as error:
+                    words, passed = str(error), False
+                    failed += 1
+                counts.setdefault(fault.kind, Counter())["held" if passed else "FAILED"] += 1
+                print(
+                    f"{'held  ' if passed else 'FAILED'} {fault.name}: {words} ({time.monotonic() - begun:.0f} s)",
+                    flush=True,
+                )
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            workshop.close()
+    print("\nkind                 places  held")
+    for kind, results in counts.items():
+        print(f"{kind:<20} {sum(results.values()):>6} {results['held']:>5}")
+    print(f"{len(chosen)} faults, {len(chosen) - failed} held, {failed} failed.")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
