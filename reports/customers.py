@@ -75,8 +75,8 @@ def customers_page(
     """The page.
 
     Args:
-        customers: The columns of `COLUMNS` but at_risk, and is_at_risk, cluster_id, clv_basis, one row a customer; those without
-            an order have no purchase_count.
+        customers: The columns of `COLUMNS` but at_risk, and is_at_risk, cluster_id, clv_basis; one row a customer,
+            without purchase_count those without an order.
         history: cutoff_date, segment, customers.
         migration: from_date, to_date, from_segment, to_segment, customer_count.
         cohorts: cohort_month, months_since_first, customers, active_customers, retention_rate; complete months only.
