@@ -51,6 +51,9 @@ COLUMNS = (
     Column("total_spend", "Net revenue", "number", width=11),
     Column("purchase_count", "Orders", "number", width=8),
     Column("last_order_on", "Last order", "date", width=12),
+    Column(
+        "at_risk", "At risk of leaving", "category", tones={"yes": "bad", "no": "plain"}, is_filter=True, is_detail=True
+    ),
     Column("region", "Region", "category", is_detail=True),
     Column("cluster_name", "Group", "category", is_detail=True),
     Column("persona", "Persona on the web", "category", is_detail=True),
@@ -72,8 +75,8 @@ def customers_page(
     """The page.
 
     Args:
-        customers: The columns of `COLUMNS`, and is_at_risk, cluster_id, clv_basis, one row a customer; those without
-            an order have no purchase_count.
+        customers: The columns of `COLUMNS` but at_risk, and is_at_risk, cluster_id, clv_basis; one row a customer,
+            without purchase_count those without an order.
         history: cutoff_date, segment, customers.
         migration: from_date, to_date, from_segment, to_segment, customer_count.
         cohorts: cohort_month, months_since_first, customers, active_customers, retention_rate; complete months only.
@@ -128,8 +131,8 @@ def _lead(buyers: pd.DataFrame, at_risk: pd.DataFrame) -> str:
         return f"{count(len(buyers), 'customer')} with an order, by segment, risk and value."
     verb = "is" if valuable == 1 else "are"
     return (
-        f"{count(valuable, 'customer')} of high value {verb} at risk of leaving: filter the table by risk and value "
-        "to see who."
+        f"{count(valuable, 'customer')} of high value {verb} at risk of leaving: filter the table by who is at risk "
+        "and by value to see them."
     )
 
 
@@ -139,11 +142,14 @@ def _table(customers: pd.DataFrame) -> Table:
         title=f"{count(len(customers), 'customer')}: search, sort, filter, open",
         note=(
             "Those of most expected value first; expected in a year is margin where unit costs are known, else "
-            "revenue. Open a customer to see why; the command `pulse customer ID` makes a page of one."
+            "revenue. Open a customer to see why; the command pulse customer, with an id, makes a page of one."
             if len(customers)
             else "They come with sales, profiles, tickets or sessions."
         ),
         columns=COLUMNS,
-        rows=customers.assign(next_action=customers["next_action"].map(in_words, na_action="ignore")),
+        rows=customers.assign(
+            next_action=customers["next_action"].map(in_words, na_action="ignore"),
+            at_risk=customers["is_at_risk"].map({True: "yes", False: "no"}),
+        ),
         noun="customers",
     )

@@ -153,7 +153,7 @@ def _section(page: Page, section: Section, chart_numbers: count[int], long_table
     title = f"<h2>{escape(section.title)}</h2>" if section.title else ""
     text = f"<p>{escape(section.text)}</p>" if section.text else ""
     blocks = "\n".join(_block(page, block, level, chart_numbers, long_tables) for block in section.blocks)
-    anchor = f' id="{_slug(section.title)}"' if section.title else ""
+    anchor = f' id="section-{_slug(section.title)}"' if section.title else ""
     return f'<section{anchor}>\n{title}{text}<div class="grid">\n{blocks}\n</div>\n</section>'
 
 
@@ -251,7 +251,7 @@ def _chart(chart: Chart, level: int, name: str) -> str:
     if chart.table is not None:
         table = (
             f'<details><summary>The numbers</summary><div class="numbers" id="{name}-numbers" tabindex="0" '
-            f'role="region" aria-label="The numbers">{_numbers(chart.table)}</div></details>'
+            f'role="group" aria-labelledby="{name}-title">{_numbers(chart.table)}</div></details>'
         )
     return (
         f"<figure{half}><figcaption>{heading}{note}</figcaption>{choice}"

@@ -42,7 +42,7 @@ def action_profits(actions: pd.DataFrame) -> Chart:
         customdata=rows["selected"].astype(int).tolist(),
         hovertemplate="%{y}: %{x:,.0f} expected of %{customdata:,} customers<extra></extra>",
     )
-    figure.update_xaxes(AXIS, title_text="expected incremental profit", nticks=5, tickformat="~s")
+    figure.update_xaxes(AXIS, title_text="expected profit", nticks=5, tickformat="~s")
     figure.update_yaxes(AXIS, ticksuffix=" ")
     return Chart(
         title=f"{count(people, 'customer')} to contact now, expected to bring {amount(profit)} more than if left alone",

@@ -297,7 +297,7 @@
       });
       const close = make("button", { type: "button", textContent: "Close" });
       const title = make("h3", { textContent: this.columns[0].text(row), id: `${this.place.id}-opened` });
-      const dialog = make("dialog", {}, make("header", {}, title, close), facts);
+      const dialog = make("dialog", {}, make("div", { className: "opened" }, title, close), facts);
       dialog.setAttribute("aria-labelledby", title.id);
       close.addEventListener("click", () => dialog.close());
       dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });

