@@ -71,6 +71,11 @@ def test_a_refresh_is_one_step_a_stage(definitions: dg.Definitions) -> None:
         "ml__model_runs",
         "ml__scorecard",
         "reports__overview",
+        "reports__support",
+        "reports__web",
+        "reports__campaigns",
+        "reports__models",
+        "reports__quality",
         "published__pulse",
     }
 

@@ -2,11 +2,18 @@
 
 import dagster as dg
 
-from orchestration.assets.reports import overview
+from orchestration.assets.reports import campaigns, models, overview, quality, support, web
 from orchestration.assets.reports.report_page import ReportPage, page_asset
 from orchestration.settings import Settings
 
-PAGES: tuple[ReportPage, ...] = (overview.PAGE,)
+PAGES: tuple[ReportPage, ...] = (
+    overview.PAGE,
+    support.PAGE,
+    web.PAGE,
+    campaigns.PAGE,
+    models.PAGE,
+    quality.PAGE,
+)
 
 
 def build_report_assets(settings: Settings) -> list[dg.AssetsDefinition]:
