@@ -23,6 +23,7 @@ from reports.figures.profit import (
 )
 from reports.figures.style import amount
 from reports.figures.uplift import message_effect, ranking
+from reports.missing import missing
 
 
 def campaigns_page(
@@ -51,11 +52,14 @@ def campaigns_page(
         campaign_count=incentives["judged_campaign_count"]
     )
     segments = profits[profits["breakdown"] == "segment"]
+    formula = Section("A simple formula, not a measurement", [_formula(simple)], _FORMULA)
     return Page(
         name="campaigns",
         heading="Campaigns and what they earned",
         lead=_lead(campaigns),
-        sections=[
+        sections=[_MISSING, formula]
+        if campaigns.empty
+        else [
             Section("", [_tiles(campaigns, messages)]),
             Section("What campaigns earned", [by_campaign(campaigns), over_time(profits, campaigns)]),
             Section(
@@ -68,7 +72,7 @@ def campaigns_page(
             Section("What they cost", [costs(campaigns)]),
             Section("Whom to write to", beside(message_effect(deciles, metrics, notes), ranking(metrics, notes))),
             Section("Messages", [_messages(messages, campaigns)]),
-            Section("A simple formula, not a measurement", [_formula(simple)], _FORMULA),
+            formula,
         ],
         source=(
             "From marts.campaign_roi, campaign_performance, campaign_profit, incentive_performance, "
@@ -80,13 +84,23 @@ def campaigns_page(
 _FORMULA = (
     "Many dashboards show it: the spend so far of the best tenth of customers whose churn probability is above 80 %, "
     "as if all of it were saved, at a cost of a tenth of it. Its return is 900 % for any data, because the cost is "
-    "defined as a tenth of the value. It measures nothing; what campaigns earned stands above."
+    "defined as a tenth of the value. It measures nothing: what a campaign earns shows against customers who were held back."
+)
+
+
+_MISSING = missing(
+    "campaigns",
+    {
+        "marketing.campaigns": "campaign_id",
+        "marketing.contacts": "contact_id, campaign_id, customer_id, is_control (who was held back) and assigned_at",
+    },
+    "what each campaign and all together earned, what they cost, and whom to write to",
 )
 
 
 def _lead(campaigns: pd.DataFrame) -> str:
     if campaigns.empty:
-        return NO_CAMPAIGNS
+        return "No campaign has been delivered."
     judged = judged_campaigns(campaigns)
     if judged.empty:
         return NOT_JUDGED

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.blocks import Column, Page, Section, Table, Tile
+from reports.blocks import Block, Column, Page, Section, Table, Tile
 from reports.figures.churn_models import backtest, calibration, contact_profit, gains
 from reports.figures.findings import beside, counted
 from reports.figures.model_quality import (
@@ -62,11 +62,11 @@ def models_page(
     """
     value = next((run for run in runs if run["model"] == "customer_lifetime_value"), _NO_RUN)
     forecast = next((run for run in runs if run["model"] == "revenue_forecast"), _NO_RUN)
-    cutoff = None if pd.isna(value["test_cutoff"]) else pd.Timestamp(value["test_cutoff"])
+    cutoff: pd.Timestamp | None = None if pd.isna(value["test_cutoff"]) else pd.Timestamp(value["test_cutoff"])
     return Page(
         name="models",
         heading="Model quality",
-        lead=_lead(runs, grades),
+        lead=_lead(runs, curves, grades),
         sections=[
             Section("", [_tiles(runs)]),
             Section(
@@ -80,7 +80,7 @@ def models_page(
                     forecast_accuracy(forecast["metrics"], forecast["notes"]),
                 ),
             ),
-            Section("Planted truth", [*beside(scorecard(grades), scorecard_by_effect(grades)), *_measures(grades)]),
+            Section("Planted truth", _truth(grades)),
             Section("Has the data moved?", [drift(_drift(runs, grows_by_itself))]),
             Section("All models", [_table(runs)]),
         ],
@@ -91,9 +91,11 @@ def models_page(
 _NO_RUN: Run = {"metrics": {}, "notes": "", "test_cutoff": None}
 
 
-def _lead(runs: Sequence[Run], grades: pd.DataFrame) -> str:
+def _lead(runs: Sequence[Run], curves: pd.DataFrame, grades: pd.DataFrame) -> str:
     if not runs:
         return "No model has been trained yet."
+    if curves.empty:
+        return f"{counted(len(runs), 'model')} in use; there is too little history to judge who will leave."
     told = "graded on planted truth as well" if len(grades) else "real data, so that no truth is known to grade them on"
     return f"{counted(len(runs), 'model')} in use, judged on data they had not seen; {told}."
 
@@ -151,6 +153,12 @@ def _drift(runs: Sequence[Run], grows_by_itself: Sequence[str]) -> pd.DataFrame:
         for feature, figures in (run["metrics"].get("drift") or {}).items()
     ]
     return pd.DataFrame(rows, columns=["horizon_days", "feature", "psi", "bound", "grows_by_itself"])
+
+
+def _truth(grades: pd.DataFrame) -> list[Block]:
+    if grades.empty:
+        return [scorecard(grades)]
+    return [*beside(scorecard(grades), scorecard_by_effect(grades)), *_measures(grades)]
 
 
 def _measures(grades: pd.DataFrame) -> list[Table]:

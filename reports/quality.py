@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from reports.blocks import Column, Page, Section, Table, Tile
+from reports.blocks import Column, Page, Section, Table, Tile, Tone
 from reports.figures.findings import beside, counted
 from reports.figures.trust import check_outcomes, check_share, freshness, quarantine, rows_received, volume
 
-_STATUS_TONES = {"failed": "bad", "warned": "warn", "passed": "good"}
+_STATUS_TONES: Mapping[str, Tone] = {"failed": "bad", "warned": "warn", "passed": "good"}
 _STATUSES = {"pass": "passed", "warn": "warned"}
 _SEVERITIES = {"error": "stops publishing", "warn": "warns"}
 
@@ -136,7 +138,7 @@ def _refreshes(refreshes: pd.DataFrame, refresh: int) -> Table:
     ).sort_values("refresh", ascending=False)
     return Table(
         "refreshes",
-        f"The last {counted(len(rows), 'refresh', 'refreshes')}",
+        "The only refresh so far" if len(rows) == 1 else f"The last {len(rows)} refreshes",
         "Times are UTC; a refresh that failed left the published file as it was.",
         [
             Column("refresh", "Refresh", "number", width=9),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from reports.blocks import Column, Page, Section, Table, Tile
+from reports.blocks import Column, Page, Section, Table, Tile, Tone
 from reports.figures.findings import RECENT_DAYS, beside, counted, last_days, share
 from reports.figures.service import backlog_weeks, promises_by_priority, promises_kept, waiting
-from reports.figures.tickets import NO_TICKETS, mood, topic_trends, unhappy_parts
+from reports.figures.tickets import mood, topic_trends, unhappy_parts
+from reports.missing import missing
 
-_PRIORITY_TONES = {"urgent": "bad", "high": "warn", "normal": "plain", "low": "plain"}
+_PRIORITY_TONES: Mapping[str, Tone] = {"urgent": "bad", "high": "warn", "normal": "plain", "low": "plain"}
 
 
 def support_page(
@@ -21,6 +24,7 @@ def support_page(
     products: pd.DataFrame,
     backlog: pd.DataFrame,
     sentiment: pd.DataFrame,
+    ages: pd.DataFrame,
     queue: pd.DataFrame,
 ) -> Page:
     """The page.
@@ -36,16 +40,20 @@ def support_page(
         backlog: backlog_date, opened_count, resolved_count, backlog_count; every day from the first ticket.
         sentiment: customer_id, name, ticket_count, negative_count, expected_rate, q_value, is_anomaly; one row a
             customer with tickets enough to be judged.
-        queue: ticket_id, customer_id, queue, queue_position, topic, priority, urgency, opened_on, routing_hint; one row
-            an unresolved ticket.
+        ages: queue, opened_on, ticket_count; all unresolved tickets, a row a queue and day.
+        queue: ticket_id, customer_id, queue, queue_position, topic, priority, urgency, opened_on, routing_hint; the
+            unresolved tickets to take first.
     """
     as_of = pd.Timestamp(clock["as_of"].iloc[0])
+    waits = int(ages["ticket_count"].sum())
     return Page(
         name="support",
         heading="Support",
-        lead=_lead(days, queue, as_of),
-        sections=[
-            Section("", [_tiles(days, backlog, sentiment, queue, as_of)]),
+        lead=_lead(days, waits, as_of),
+        sections=[_MISSING]
+        if days.empty
+        else [
+            Section("", [_tiles(days, backlog, sentiment, waits, as_of)]),
             Section(
                 "How customers feel",
                 [mood(days, as_of), *beside(unhappy_parts(topics, "topic"), unhappy_parts(products, "product"))],
@@ -53,7 +61,7 @@ def support_page(
             Section("Unusually unhappy customers", [_unusual(sentiment)]),
             Section("Promised times", beside(promises_kept(days, as_of), promises_by_priority(days, targets, as_of))),
             Section("What it is about", [topic_trends(days, as_of)]),
-            Section("What waits", [*beside(backlog_weeks(backlog), waiting(queue, as_of)), _queue(queue)]),
+            Section("What waits", [*beside(backlog_weeks(backlog), waiting(ages, as_of)), _queue(queue, waits)]),
         ],
         source=(
             "From marts.fct_tickets, ticket_topics, ticket_backlog_daily, ticket_routing and ml.ticket_anomalies in "
@@ -62,17 +70,24 @@ def support_page(
     )
 
 
-def _lead(days: pd.DataFrame, queue: pd.DataFrame, as_of: pd.Timestamp) -> str:
+_MISSING = missing(
+    "tickets",
+    {"helpdesk.tickets": "ticket_id, customer_id and opened_at"},
+    "how customers feel, which of them are unusually unhappy, promised times, topics, backlog and what to answer next",
+)
+
+
+def _lead(days: pd.DataFrame, waits: int, as_of: pd.Timestamp) -> str:
     if days.empty:
-        return NO_TICKETS
+        return "No ticket has been delivered."
     recent = int(last_days(days, "opened_on", as_of, RECENT_DAYS)["ticket_count"].sum())
     total = int(days["ticket_count"].sum())
-    wait = f"{counted(len(queue), 'ticket')} {'waits' if len(queue) == 1 else 'wait'}" if len(queue) else "none waits"
+    wait = f"{counted(waits, 'ticket')} {'waits' if waits == 1 else 'wait'}" if waits else "none waits"
     return f"{counted(total, 'ticket')}, {recent:,} of them opened in the last {RECENT_DAYS} days; {wait}."
 
 
 def _tiles(
-    days: pd.DataFrame, backlog: pd.DataFrame, sentiment: pd.DataFrame, queue: pd.DataFrame, as_of: pd.Timestamp
+    days: pd.DataFrame, backlog: pd.DataFrame, sentiment: pd.DataFrame, waits: int, as_of: pd.Timestamp
 ) -> list[Tile]:
     recent, before = (last_days(days, "opened_on", as_of, RECENT_DAYS, ago).sum(numeric_only=True) for ago in (0, 90))
     against = f"{RECENT_DAYS} days, against the {RECENT_DAYS} before"
@@ -100,7 +115,7 @@ def _tiles(
             share(recent["resolved_in_time_count"], recent["resolved_count"]),
             note=f"of {recent['resolved_count']:,.0f} with a target, {RECENT_DAYS} days",
         ),
-        Tile("Unresolved", f"{len(queue):,}", history=backlog["backlog_count"].iloc[-365::7].tolist(), note="now"),
+        Tile("Unresolved", f"{waits:,}", history=backlog["backlog_count"].iloc[-365::7].tolist(), note="now"),
         Tile("Unusually unhappy", f"{unusual:,}", note=f"of {counted(len(sentiment), 'customer')} judged"),
     ]
 
@@ -148,12 +163,13 @@ def _unusual(sentiment: pd.DataFrame) -> Table:
     )
 
 
-def _queue(queue: pd.DataFrame) -> Table:
-    """Everything that waits, each queue in its order."""
+def _queue(queue: pd.DataFrame, waits: int) -> Table:
+    """What waits, the most urgent first; of very many, as many as anybody reads."""
     rows = queue.sort_values(["urgency", "opened_on", "ticket_id"], ascending=[False, True, True])
+    which = f"the first {len(rows):,} of {waits:,}" if len(rows) < waits else f"all {waits:,}"
     return Table(
         "queue",
-        f"Tickets to take next: {len(rows):,} by urgency, the oldest first" if len(rows) else "No ticket waits",
+        f"Tickets to take next: {which}, by urgency, the oldest first" if len(rows) else "No ticket waits",
         "Urgency: 1 (low priority) to 4 (urgent), one more for a negative mood and one more when reopened. Turn: place "
         "within the queue."
         if len(rows)

@@ -7,7 +7,8 @@ import pandas as pd
 from reports.blocks import Column, Page, Section, Table, Tile
 from reports.figures.findings import RECENT_DAYS, beside, counted, last_days, share
 from reports.figures.style import amount
-from reports.figures.visits import NO_VISITS, carts, conversion, funnel, intent, personas
+from reports.figures.visits import carts, conversion, funnel, intent, personas
+from reports.missing import missing
 
 
 def web_page(
@@ -35,7 +36,9 @@ def web_page(
         name="web",
         heading="Web",
         lead=_lead(days, as_of),
-        sections=[
+        sections=[_MISSING]
+        if days.empty
+        else [
             Section("", [_tiles(days, abandonment, bands, as_of)]),
             Section("From visit to order", beside(funnel(days, as_of), conversion(days, as_of))),
             Section("Carts left behind, and who visits", beside(carts(abandonment, as_of), personas(people))),
@@ -48,9 +51,16 @@ def web_page(
     )
 
 
+_MISSING = missing(
+    "visits",
+    {"web.sessions": "session_id and started_at", "web.events": "event_id, event_type and occurred_at"},
+    "how far visits come, what is left in carts, who visits and who is about to buy",
+)
+
+
 def _lead(days: pd.DataFrame, as_of: pd.Timestamp) -> str:
     if days.empty:
-        return NO_VISITS
+        return "No visit has been delivered."
     recent = last_days(days, "session_date", as_of, RECENT_DAYS)["session_count"].sum()
     return f"{counted(days['session_count'].sum(), 'visit')}, {recent:,.0f} of them in the last {RECENT_DAYS} days."
 

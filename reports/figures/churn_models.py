@@ -11,7 +11,16 @@ import numpy as np
 import pandas as pd
 
 from reports.blocks import Chart
-from reports.figures.findings import counted, error_bars, plane, share, signed, switched, timeline
+from reports.figures.findings import (
+    counted,
+    error_bars,
+    plane,
+    share,
+    signed,
+    span,
+    switched,
+    timeline,
+)
 from reports.figures.style import BLUE, GREEN, GREY, ORANGE
 
 NO_MODEL = "There is no churn model to judge: it needs 50 customers who left and 50 who stayed."
@@ -186,7 +195,7 @@ def _contact_profit(steps: pd.DataFrame, horizon: str, assumed: pd.DataFrame) ->
         )
     figure.update_layout(showlegend=True)
     figure.update_xaxes(tickformat=".0%", range=[0, 1.02], dtick=0.25)
-    best, everyone = steps.loc[steps["profit"].idxmax()], steps["profit"].iloc[-1]
+    best, everyone = steps.iloc[int(steps["profit"].argmax())], steps["profit"].iloc[-1]
     if best["profit"] <= 0:
         title = f"{horizon}: contacting nobody would have been best"
     elif best["customers"] == total:
@@ -247,15 +256,15 @@ def _backtest(tests: pd.DataFrame, horizon: str) -> Chart:
     figure.update_layout(showlegend=True)
     better = int((tests["auc"] > tests["recency_frequency_auc"]).sum())
     low, high = tests["auc"].min(), tests["auc"].max()
-    span = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
+    aucs = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
     return Chart(
         title=(
-            f"{horizon}: AUC {span}, better than recency and frequency at {better} of {counted(len(tests), 'cutoff')}"
+            f"{horizon}: AUC {aucs}, better than recency and frequency at {better} of {counted(len(tests), 'cutoff')}"
         ),
         note=(
             "Each time trained on what was known by then and judged on what came after. AUC: how often one who left "
-            f"had the higher probability than one who stayed; .5 is by lot. {tests['customers'].min():,} to "
-            f"{tests['customers'].max():,} customers a cutoff."
+            "had the higher probability than one who stayed; .5 is by lot. "
+            f"{span(tests['customers'].min(), tests['customers'].max())} customers a cutoff."
         ),
         figure=figure,
         table=pd.DataFrame(

@@ -30,7 +30,7 @@ def counted(number: float, noun: str, nouns: str = "") -> str:
     return count(round(number), noun, nouns)
 
 
-def share(part: float, whole: float) -> str:
+def share(part: Any, whole: Any) -> str:
     """A share in percent; what is neither all nor nothing is not rounded to it."""
     if whole <= 0:
         return "none"
@@ -42,7 +42,7 @@ def share(part: float, whole: float) -> str:
     return f"{rate:.0%}"
 
 
-def signed(value: float) -> str:
+def signed(value: Any) -> str:
     """An amount of money that may be a loss; "not known" where it is none."""
     if pd.isna(value):
         return "not known"
@@ -112,6 +112,18 @@ def _two_sided(z: float) -> float:
     return erfc(z / sqrt(2))
 
 
+def span(low: float, high: float) -> str:
+    """From a count to another one: 5 to 9, or 5."""
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+
+
+def monthly(days: pd.DataFrame, day: str, columns: Sequence[str], most: int) -> tuple[pd.DatetimeIndex, pd.DataFrame]:
+    """Sums by month, of the last months at most, and the first days of these months."""
+    months = pd.Series(pd.PeriodIndex(pd.to_datetime(days[day]), freq="M").to_timestamp(), index=days.index)
+    sums = days.groupby(months)[list(columns)].sum().tail(most)
+    return pd.DatetimeIndex(sums.index), sums
+
+
 def timeline(y_title: str, **y_axis: Any) -> go.Figure:
     """A figure with days, weeks or months below."""
     figure = blank()
@@ -128,9 +140,9 @@ def plane(x_title: str, y_title: str, **y_axis: Any) -> go.Figure:
     return figure
 
 
-def bars_with_names(names: Sequence[str], rows: int | None = None, **x_axis: Any) -> go.Figure:
+def bars_with_names(names: Sequence[str], rows: float | None = None, **x_axis: Any) -> go.Figure:
     """A figure for horizontal bars, one below the other, with room for each name."""
-    figure = blank(90 + 34 * (rows or max(len(names), 2)))
+    figure = blank(90 + round(34 * (rows or max(len(names), 2))))
     figure.update_layout(bargap=0.3)
     figure.update_xaxes(AXIS, **{"nticks": 5, **x_axis})
     figure.update_yaxes(AXIS, ticksuffix=" ", showgrid=False)

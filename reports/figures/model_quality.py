@@ -19,6 +19,7 @@ from reports.figures.findings import (
     listed,
     plane,
     shortened,
+    span,
     switched,
 )
 from reports.figures.style import BLUE, GREEN, GREY, ORANGE
@@ -38,19 +39,21 @@ def against_baselines(scores: pd.DataFrame) -> Chart:
     if not tasks:
         return Chart("Against plain rules", "No model of probabilities could be judged: there are too few customers.")
     rivals = list(dict.fromkeys(known["rival"]))
-    figure = plane("", "Brier score, less is better", tickformat=".2f")
+    figure = bars_with_names(tasks, len(known) * 0.7, title_text="Brier score, less is better", tickformat=".2f")
     colours = dict(zip(rivals, [BLUE, ORANGE, GREY, GREEN], strict=False))
     for rival in rivals:
         rows = known[known["rival"] == rival]
         figure.add_bar(
-            x=rows["task"].tolist(),
-            y=rows["brier"].round(6).tolist(),
+            y=rows["task"].tolist(),
+            x=rows["brier"].round(6).tolist(),
+            orientation="h",
             name=rival,
             marker_color=colours.get(rival, GREY),
             customdata=rows["rows"].tolist(),
-            hovertemplate=f"%{{x}}: %{{y:.4f}} by {rival}, %{{customdata:,}} rows<extra></extra>",
+            hovertemplate=f"%{{y}}: %{{x:.4f}} by {rival}, %{{customdata:,}} rows<extra></extra>",
         )
     figure.update_layout(barmode="group", showlegend=True)
+    figure.update_yaxes(autorange="reversed")
     beaten = []
     for task in tasks:
         rows = known[known["task"] == task]
@@ -68,7 +71,7 @@ def against_baselines(scores: pd.DataFrame) -> Chart:
         title=title,
         note=(
             "Mean squared error of the probabilities on rows the models had not seen, "
-            f"{known['rows'].min():,.0f} to {known['rows'].max():,.0f} of them; 0 is perfect."
+            f"{span(known['rows'].min(), known['rows'].max())} of them; 0 is perfect."
         ),
         figure=figure,
         table=pd.DataFrame(
@@ -335,25 +338,29 @@ def scorecard_by_effect(grades: pd.DataFrame) -> Chart:
         return Chart("Found by size of the effect", "Known on the synthetic business alone.")
     bands = bands.assign(size=bands.groupby("detector", sort=False).cumcount())
     sizes = ("smallest third", "middle third", "largest third")
-    figure = plane("", "found of what was planted", tickformat=".0%", range=[0, 1.03])
+    figure = bars_with_names(
+        list(bands["detector"].unique()), len(bands) * 0.7, title_text="found", tickformat=".0%", range=[0, 1.03]
+    )
     for place, (size, colour) in enumerate(zip(sizes, (GREY, ORANGE, BLUE), strict=True)):
         rows = bands[bands["size"] == place]
         figure.add_bar(
-            x=_plain(rows["detector"]),
-            y=rows["recall"].round(6).tolist(),
+            y=_plain(rows["detector"]),
+            x=rows["recall"].round(6).tolist(),
+            orientation="h",
             name=size,
             marker_color=colour,
             customdata=[
                 f"{found:.0f} of {planted:.0f}, effects {effect}"
                 for found, planted, effect in zip(rows["planted_found"], rows["planted"], rows["effect"], strict=True)
             ],
-            hovertemplate="%{x}: %{y:.0%}, %{customdata}<extra></extra>",
+            hovertemplate="%{y}: %{x:.0%}, %{customdata}<extra></extra>",
         )
     figure.update_layout(barmode="group", showlegend=True)
+    figure.update_yaxes(autorange="reversed")
     totals = bands.groupby("size")[["planted", "planted_found"]].sum()
     said = [
-        f"{row['planted_found']:,.0f} of {row['planted']:,.0f} in the {sizes[int(size)]}"
-        for size, row in totals.iterrows()
+        f"{found:,.0f} of {planted:,.0f} in the {sizes[place]}"
+        for place, planted, found in zip(totals.index, totals["planted"], totals["planted_found"], strict=True)
     ]
     return Chart(
         title=f"Planted effects found by their size: {', '.join(said)}",

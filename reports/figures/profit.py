@@ -68,7 +68,7 @@ def by_campaign(campaigns: pd.DataFrame) -> Chart:
     pooled = pd.DataFrame({"label": ["all together"], "net_profit": profit, "half": (high - low) / 2})
     rows = pd.concat([pooled, shown], ignore_index=True)
     names = _distinct([shortened(name) for name in rows["label"]])
-    figure = bars_with_names(names, tickformat="~s", title_text="net profit, 95 % interval")
+    figure = bars_with_names(names, tickformat="~s", title_text="net profit")
     clear = [is_clear(value - half, value + half) for value, half in zip(rows["net_profit"], rows["half"], strict=True)]
     for name, chosen, colour, symbol in (
         ("clearly not nought", clear, BLUE, "diamond"),
@@ -85,6 +85,9 @@ def by_campaign(campaigns: pd.DataFrame) -> Chart:
                 "color": colour,
                 "size": [14 if place == 0 else 9 for place in part.index],
                 "symbol": symbol,
+                # With sizes of their own, markers would be bubbles: see-through and outlined.
+                "opacity": 1,
+                "line": {"width": 0},
             },
             error_x={
                 "type": "data",
@@ -318,7 +321,7 @@ def by_part(profits: pd.DataFrame, campaigns: pd.DataFrame, column: str, what: s
     known = known.assign(half=known["part"].map(half), label=[_words(part) for part in known["part"]])
     known = known.sort_values(["net_profit", "part"], ascending=[True, False])
     low, high = known["net_profit"] - known["half"], known["net_profit"] + known["half"]
-    figure = bars_with_names(known["label"].tolist(), tickformat="~s", title_text="net profit, 95 % interval")
+    figure = bars_with_names(known["label"].tolist(), tickformat="~s", title_text="net profit")
     figure.add_bar(
         y=[shortened(label) for label in known["label"]],
         x=known["net_profit"].round(2).tolist(),

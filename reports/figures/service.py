@@ -14,6 +14,7 @@ from reports.figures.findings import (
     counted,
     error_bars,
     last_days,
+    monthly,
     plane,
     share,
     share_interval,
@@ -45,25 +46,24 @@ def promises_kept(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
     if not (days[["answered_count", "resolved_count"]].sum() > 0).any():
         none = "No ticket with a target has been answered or resolved yet."
         return Chart("Promised times", none if len(days) else NO_TICKETS)
-    months = pd.to_datetime(days["opened_on"]).dt.to_period("M").dt.to_timestamp()
     columns = [column for whole, part, _ in _PROMISES.values() for column in (whole, part)]
-    monthly = days.groupby(months)[columns].sum().tail(_MONTHS)
+    months, counts = monthly(days, "opened_on", columns, _MONTHS)
     recent = last_days(days, "opened_on", as_of, RECENT_DAYS)[columns].sum()
     figure = timeline("within target", tickformat=".0%", range=[0, 1.03])
-    table = {"Month": pd.DatetimeIndex(monthly.index).strftime("%Y-%m")}
+    table = {"Month": months.strftime("%Y-%m").tolist()}
     found = []
     for name, (whole, part, colour) in _PROMISES.items():
-        rate = monthly[part] / monthly[whole].where(monthly[whole] > 0)
+        rate = counts[part] / counts[whole].where(counts[whole] > 0)
         figure.add_scatter(
-            x=pd.DatetimeIndex(monthly.index).strftime("%Y-%m-%d").tolist(),
+            x=months.strftime("%Y-%m-%d").tolist(),
             y=[None if pd.isna(value) else round(value, 6) for value in rate],
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": "solid" if colour == BLUE else "dash"},
             name=name,
-            customdata=monthly[whole].tolist(),
+            customdata=counts[whole].tolist(),
             hovertemplate=f"%{{x|%B %Y}}: %{{y:.0%}} of %{{customdata:,}} {name}<extra></extra>",
         )
-        table[name.capitalize()] = [f"{value:,}" for value in monthly[whole]]
+        table[name.capitalize()] = [f"{value:,}" for value in counts[whole]]
         table[f"{name.capitalize()} in time"] = ["" if pd.isna(value) else f"{value:.1%}" for value in rate]
         if recent[whole]:
             found.append(f"{share(recent[part], recent[whole])} of {counted(recent[whole], name[:-1], name)}")
@@ -73,8 +73,8 @@ def promises_kept(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
         title=f"Promised times, tickets of the last {RECENT_DAYS} days: {said}",
         note=(
             "Share within the target of the ticket's priority, in business minutes, by the month the ticket was opened "
-            f"in: {counted(monthly['answered_count'].sum(), 'answered ticket')} and "
-            f"{counted(monthly['resolved_count'].sum(), 'resolved one')}. A ticket that still waits is in neither."
+            f"in: {counted(counts['answered_count'].sum(), 'answered ticket')} and "
+            f"{counted(counts['resolved_count'].sum(), 'resolved one')}. A ticket that still waits is in neither."
         ),
         figure=figure,
         table=pd.DataFrame(table),
@@ -118,9 +118,8 @@ def promises_by_priority(days: pd.DataFrame, targets: pd.DataFrame, as_of: pd.Ti
         rows[name.capitalize()] = by_priority[whole].map("{:,}".format)
         rows[f"{name.capitalize()} in time"] = rate.map(lambda value: "" if pd.isna(value) else f"{value:.1%}")
         if rate.notna().any():
-            lowest = rate.idxmin()
-            least = share(by_priority.loc[lowest, part], by_priority.loc[lowest, whole])
-            kept.append((float(rate.min()), f"{least} of {lowest} {name} in time"))
+            lowest = by_priority.loc[rate.idxmin()]
+            kept.append((float(rate.min()), f"{share(lowest[part], lowest[whole])} of {lowest.name} {name} in time"))
     figure.update_layout(barmode="group", showlegend=True)
     lowest_rate, said = min(kept)
     return Chart(
@@ -215,14 +214,14 @@ def waiting(tickets: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
     """What waits for an answer or a solution, by queue and age.
 
     Args:
-        tickets: queue, opened_on; one row an unresolved ticket.
+        tickets: queue, opened_on, ticket_count; unresolved tickets, a row a queue and day.
         as_of: The day everything was computed for.
     """
     if tickets.empty:
         return Chart("Open queue", "No ticket waits.")
     age = (as_of - pd.to_datetime(tickets["opened_on"])).dt.days
     band = pd.cut(age, [-1, 7, 30, 10**6], labels=list(_AGES)).astype(str)
-    by_queue = tickets.groupby(["queue", band]).size().unstack(fill_value=0)
+    by_queue = tickets.groupby(["queue", band])["ticket_count"].sum().unstack(fill_value=0)
     by_queue = by_queue.reindex(columns=list(_AGES), fill_value=0)
     by_queue = by_queue.assign(all=by_queue.sum(axis=1)).reset_index()
     by_queue = by_queue.sort_values(["all", "queue"], ascending=[True, False])

@@ -16,6 +16,7 @@ from reports.figures.findings import (
     error_bars,
     last_days,
     listed,
+    monthly,
     share,
     share_interval,
     shares_differ,
@@ -26,7 +27,7 @@ from reports.figures.style import BLUE, GREY, ORANGE
 
 NO_TICKETS = "There are no tickets: add helpdesk.tickets (ticket_id, customer_id, opened_at) to landing/."
 _MONTHS = 24
-_PRODUCTS = 15
+_PRODUCTS = 10
 
 
 def mood(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
@@ -39,11 +40,10 @@ def mood(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
     scored = days[days["scored_count"] > 0]
     if scored.empty:
         return Chart("Mood of the tickets", "No ticket has a sentiment_score." if len(days) else NO_TICKETS)
-    months = pd.to_datetime(scored["opened_on"]).dt.to_period("M").dt.to_timestamp()
-    monthly = scored.groupby(months)[["scored_count", "negative_count"]].sum().tail(_MONTHS)
-    rate = monthly["negative_count"] / monthly["scored_count"]
-    low, high = share_interval(monthly["negative_count"], monthly["scored_count"])
-    starts = pd.DatetimeIndex(monthly.index).strftime("%Y-%m-%d").tolist()
+    months, counts = monthly(scored, "opened_on", ["scored_count", "negative_count"], _MONTHS)
+    rate = counts["negative_count"] / counts["scored_count"]
+    low, high = share_interval(counts["negative_count"], counts["scored_count"])
+    starts = months.strftime("%Y-%m-%d").tolist()
     figure = timeline("negative tickets", tickformat=".0%")
     figure.add_scatter(
         x=[*starts, *starts[::-1]],
@@ -60,7 +60,7 @@ def mood(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
         mode="lines+markers",
         line={"color": BLUE, "width": 2},
         name="share of negative tickets",
-        customdata=monthly["scored_count"].tolist(),
+        customdata=counts["scored_count"].tolist(),
         hovertemplate="%{x|%B %Y}: %{y:.0%} of %{customdata:,} tickets<extra></extra>",
     )
     figure.update_layout(showlegend=True)
@@ -68,15 +68,15 @@ def mood(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
     return Chart(
         title=_mood_finding(recent, before),
         note=(
-            f"Share of negative ones among {counted(monthly['scored_count'].sum(), 'ticket')} with a sentiment, by the "
+            f"Share of negative ones among {counted(counts['scored_count'].sum(), 'ticket')} with a sentiment, by the "
             "month they were opened in; the band is its 95 % interval."
         ),
         figure=figure,
         table=pd.DataFrame(
             {
-                "Month": pd.DatetimeIndex(monthly.index).strftime("%Y-%m"),
-                "Tickets with a sentiment": [f"{value:,}" for value in monthly["scored_count"]],
-                "Negative": [f"{value:,}" for value in monthly["negative_count"]],
+                "Month": months.strftime("%Y-%m"),
+                "Tickets with a sentiment": [f"{value:,}" for value in counts["scored_count"]],
+                "Negative": [f"{value:,}" for value in counts["negative_count"]],
                 "Share": [f"{value:.1%}" for value in rate],
                 "95 % interval": [f"{a:.0%} to {b:.0%}" for a, b in zip(low, high, strict=True)],
             }
@@ -235,7 +235,7 @@ def _topic_finding(counts: pd.DataFrame, has_before: bool) -> str:
     changed = changed.assign(moved=(changed["now"] - changed["before"]).abs())
     changed = changed.sort_values(["moved", "topic"], ascending=[False, True])
     said = [
-        f"{row.topic} {'up' if row.now > row.before else 'down'} from {row.before:,} to {row.now:,}"
-        for row in changed.itertuples(index=False)
+        f"{topic} {'up' if now > before else 'down'} from {before:,} to {now:,}"
+        for topic, now, before in zip(changed["topic"], changed["now"], changed["before"], strict=True)
     ]
     return f"Topics with a clear change in {RECENT_DAYS} days: {listed(said)}"

@@ -6,10 +6,11 @@ Frames in, charts out: what meta.refreshes, meta.check_results and the quarantin
 from __future__ import annotations
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from reports.blocks import Chart
 from reports.figures.findings import bars_with_names, counted, listed, share, shortened, switched, timeline
-from reports.figures.style import BLUE, GREEN, GREY, OCHRE, ORANGE, TIME_AXIS, blank, change_in_words
+from reports.figures.style import AXIS, BLUE, GREEN, GREY, LAYOUT, OCHRE, ORANGE, TIME_AXIS, blank, change_in_words
 
 _OUTCOMES = {"inserted": BLUE, "restated": GREEN, "duplicate": GREY, "quarantined": ORANGE}
 _STATUSES = {"pass": ("passed", BLUE), "warn": ("warned", OCHRE), "fail": ("failed", ORANGE)}
@@ -28,52 +29,76 @@ def rows_received(received: pd.DataFrame) -> Chart:
     if received.empty:
         return Chart("Rows received", "No refresh has noted yet what it received.")
     by_refresh = received.groupby("refresh")[["rows", *_OUTCOMES]].sum()
+    title, total = _received_finding(received, by_refresh), by_refresh.sum()
+    note = (
+        "Rows in = inserted + restated + duplicate + quarantined, for each file of each table. In "
+        f"{counted(len(by_refresh), 'refresh', 'refreshes')}: {total['rows']:,} in, {total['inserted']:,} inserted, "
+        f"{total['restated']:,} restated, {total['duplicate']:,} duplicate, {total['quarantined']:,} quarantined."
+    )
+    by_table = received.groupby("table")[["rows", *_OUTCOMES]].sum().sort_index(ascending=False)
+    views = {"refresh": by_refresh, "table": by_table} if len(by_refresh) > 1 else {"table": by_table}
+    return switched(
+        {
+            f"by {what}": Chart(
+                title=title,
+                note=note,
+                figure=_received_figure(counts, what),
+                table=pd.DataFrame(
+                    {
+                        what.capitalize(): counts.index.astype(str),
+                        "Rows in": counts["rows"].map("{:,}".format).to_list(),
+                        **{name.capitalize(): counts[name].map("{:,}".format).to_list() for name in _OUTCOMES},
+                    }
+                ).iloc[::-1],
+            )
+            for what, counts in views.items()
+        },
+        "Rows",
+    )
+
+
+def _received_finding(received: pd.DataFrame, by_refresh: pd.DataFrame) -> str:
     off = received[received["rows"] != received[list(_OUTCOMES)].sum(axis=1)]
-    names = [str(number) for number in by_refresh.index]
-    figure = blank()
-    figure.update_xaxes({**TIME_AXIS, "tickformat": ""}, title_text="refresh", type="category")
-    figure.update_yaxes(fixedrange=True, automargin=True, title_text="rows", nticks=6, tickformat="~s")
-    for name, colour in _OUTCOMES.items():
-        figure.add_bar(
-            x=names,
-            y=by_refresh[name].tolist(),
-            name=name,
-            marker_color=colour,
-            hovertemplate=f"refresh %{{x}}: %{{y:,}} {name}<extra></extra>",
-        )
-    figure.update_layout(barmode="stack", showlegend=True, legend_traceorder="normal")
-    total = by_refresh.sum()
-    last = by_refresh.iloc[-1]
     if len(off):
         first = off.iloc[0]
-        title = (
+        return (
             f"Rows do not add up in {counted(len(off), 'file')}, first {first['file']} ({first['table']}), refresh "
             f"{first['refresh']}"
         )
-    else:
-        title = (
-            f"Every row is accounted for: {counted(last['rows'], 'row')} in refresh {by_refresh.index[-1]}, "
-            f"{last['inserted']:,} of them new, {last['quarantined']:,} refused"
-            if last["rows"]
-            else f"Every row is accounted for; refresh {by_refresh.index[-1]} brought none"
-        )
-    return Chart(
-        title=title,
-        note=(
-            "Rows in = inserted + restated + duplicate + quarantined, for each file of each table. In "
-            f"{counted(len(by_refresh), 'refresh', 'refreshes')}: {total['rows']:,} in, {total['inserted']:,} "
-            f"inserted, {total['restated']:,} restated, {total['duplicate']:,} duplicate, "
-            f"{total['quarantined']:,} quarantined."
-        ),
-        figure=figure,
-        table=pd.DataFrame(
-            {
-                "Refresh": names,
-                "Rows in": by_refresh["rows"].map("{:,}".format).to_list(),
-                **{name.capitalize(): by_refresh[name].map("{:,}".format).to_list() for name in _OUTCOMES},
-            }
-        ).iloc[::-1],
+    last = by_refresh.iloc[-1]
+    if not last["rows"]:
+        return f"Every row is accounted for; refresh {by_refresh.index[-1]} brought none"
+    return (
+        f"Every row is accounted for: {counted(last['rows'], 'row')} in refresh {by_refresh.index[-1]}, "
+        f"{last['inserted']:,} of them new, {last['quarantined']:,} refused"
     )
+
+
+def _received_figure(counts: pd.DataFrame, what: str) -> go.Figure:
+    is_by_table = what == "table"
+    figure = blank()
+    names, rows = ("yaxis", "xaxis") if is_by_table else ("xaxis", "yaxis")
+    figure.update_layout(
+        {
+            names: {**AXIS, "type": "category", "showgrid": False, "title": {"text": "" if is_by_table else what}},
+            rows: {**AXIS, "title": {"text": "rows"}, "nticks": 6, "tickformat": "~s", "rangemode": "tozero"},
+            "barmode": "stack",
+            "showlegend": True,
+            "legend": {**LAYOUT["legend"], "traceorder": "normal"},
+        }
+    )
+    labels = counts.index.astype(str).tolist()
+    for name, colour in _OUTCOMES.items():
+        values = counts[name].tolist()
+        figure.add_bar(
+            x=values if is_by_table else labels,
+            y=labels if is_by_table else values,
+            orientation="h" if is_by_table else "v",
+            name=name,
+            marker_color=colour,
+            hovertemplate=f"%{{{'x' if is_by_table else 'y'}:,}} {name}<extra></extra>",
+        )
+    return figure
 
 
 def quarantine(refused: pd.DataFrame) -> Chart:
@@ -86,7 +111,7 @@ def quarantine(refused: pd.DataFrame) -> Chart:
         return Chart(
             "Quarantine: no row has been refused", "Rows that cannot be read would stand here with their reason."
         )
-    reasons = refused.groupby(["table", "reason"], as_index=False)["row_count"].sum()
+    reasons = refused.groupby(["table", "reason"])["row_count"].sum().reset_index()
     reasons = reasons.sort_values(["row_count", "table", "reason"], ascending=[False, True, True])
     shown = reasons.head(_REASONS).iloc[::-1]
     names = [
@@ -136,9 +161,10 @@ def check_outcomes(history: pd.DataFrame, checks: pd.DataFrame) -> Chart:
     names = [str(number) for number in counts.index]
     figure = blank()
     figure.update_xaxes({**TIME_AXIS, "tickformat": ""}, title_text="refresh", type="category")
-    figure.update_yaxes(
-        fixedrange=True, automargin=True, title_text="checks that did not pass", nticks=6, rangemode="tozero"
-    )
+    most = int(counts[list(_NOT_PASSED)].sum(axis=1).max())
+    # Checks are whole.
+    ticks = {"dtick": 1} if most <= 5 else {"nticks": 6}
+    figure.update_yaxes(AXIS, title_text="did not pass", rangemode="tozero", **ticks)
     # Those that pass are many, and would hide the few that do not.
     for status, (word, colour) in _NOT_PASSED.items():
         figure.add_bar(
@@ -267,7 +293,8 @@ def _volume(weeks: pd.DataFrame, table: str, as_of: pd.Timestamp) -> Chart:
     return Chart(
         title=title,
         note=(
-            f"{counts.sum():,} rows by the week of their event, {counted(len(counts), 'week')} to {as_of:%-d %B %Y}."
+            f"{counted(counts.sum(), 'row')} by the week of their event, {counted(len(counts), 'week')} to "
+            f"{as_of:%-d %B %Y}."
         ),
         figure=figure,
         table=pd.DataFrame(

@@ -17,6 +17,7 @@ from reports.figures.findings import (
     last_days,
     leaders,
     listed,
+    monthly,
     plane,
     share,
     share_interval,
@@ -143,7 +144,7 @@ def _conversion_of(days: pd.DataFrame, device: str, as_of: pd.Timestamp) -> Char
     weekly = _weekly(days, "session_date", ["session_count", "purchase_count"], as_of)
     rate = weekly["purchase_count"] / weekly["session_count"].where(weekly["session_count"] > 0)
     low, high = share_interval(weekly["purchase_count"], weekly["session_count"])
-    ends = weekly.index.strftime("%Y-%m-%d").tolist()
+    ends = pd.DatetimeIndex(weekly.index).strftime("%Y-%m-%d").tolist()
     figure = timeline("visits with an order", tickformat=".0%")
     figure.add_scatter(
         x=[*ends, *ends[::-1]],
@@ -233,14 +234,14 @@ def carts(months: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
 
 def _carts_of(months: pd.DataFrame, device: str, as_of: pd.Timestamp) -> Chart:
     columns = ["cart_count", "abandoned_cart_count", "abandoned_cart_value", "recovered_cart_count"]
-    monthly = months.assign(month=pd.to_datetime(months["month"])).groupby("month")[columns].sum().tail(_MONTHS)
-    left = monthly["abandoned_cart_count"]
-    rate = left / monthly["cart_count"]
-    low, high = share_interval(left, monthly["cart_count"])
-    starts = monthly.index.strftime("%Y-%m-%d").tolist()
+    firsts, counts = monthly(months, "month", columns, _MONTHS)
+    left = counts["abandoned_cart_count"]
+    rate = left / counts["cart_count"]
+    low, high = share_interval(left, counts["cart_count"])
+    starts = firsts.strftime("%Y-%m-%d").tolist()
     figure = timeline("carts", tickformat="~s")
-    bought = monthly["cart_count"] - left
-    recovered = monthly["recovered_cart_count"]
+    bought = counts["cart_count"] - left
+    recovered = counts["recovered_cart_count"]
     parts = {
         "bought": (bought, BLUE),
         "left, ordered within 7 days": (recovered, OCHRE),
@@ -255,29 +256,32 @@ def _carts_of(months: pd.DataFrame, device: str, as_of: pd.Timestamp) -> Chart:
             hovertemplate=f"%{{x|%B %Y}}: %{{y:,}} {name}<extra></extra>",
         )
     figure.update_layout(barmode="stack", showlegend=True, legend_traceorder="normal")
-    complete = monthly[monthly.index + pd.offsets.MonthEnd(0) <= as_of]
-    last = (complete if len(complete) else monthly).iloc[-1]
+    month_ends = firsts + pd.offsets.MonthEnd(0)
+    complete = counts[month_ends <= as_of]
+    last = (complete if len(complete) else counts).iloc[-1]
     begun = "" if len(complete) else " so far"
+    # Carts of the month's last days have not had their seven days yet.
+    yet = "" if pd.Timestamp(str(last.name)) + pd.offsets.MonthEnd(0) + pd.Timedelta(days=7) <= as_of else " so far"
     of = "" if device == _ALL else f", {device}"
     worth = f", worth {amount(last['abandoned_cart_value'])}" if last["abandoned_cart_value"] > 0 else ""
-    back = f"; {share(last['recovered_cart_count'], last['abandoned_cart_count'])} of these ordered within 7 days"
+    back = f"; {share(last['recovered_cart_count'], last['abandoned_cart_count'])} of these ordered within 7 days{yet}"
     return Chart(
         title=(
             f"Carts in {last.name:%B %Y}{begun}{of}: {share(last['abandoned_cart_count'], last['cart_count'])} of "
             f"{counted(last['cart_count'], 'cart')} left behind{worth}{back if last['abandoned_cart_count'] else ''}"
         ),
         note=(
-            f"{counted(monthly['cart_count'].sum(), 'visit')} with a cart{of}, by month. A cart is left when the visit "
+            f"{counted(counts['cart_count'].sum(), 'visit')} with a cart{of}, by month. A cart is left when the visit "
             "ends without an order; values in the currency of the sales data, where visits carry one."
         ),
         figure=figure,
         table=pd.DataFrame(
             {
-                "Month": monthly.index.strftime("%Y-%m"),
-                "Carts": monthly["cart_count"].map("{:,}".format).to_list(),
+                "Month": firsts.strftime("%Y-%m"),
+                "Carts": counts["cart_count"].map("{:,}".format).to_list(),
                 "Left behind": left.map("{:,}".format).to_list(),
                 "Share": [f"{value:.1%} ({a:.0%} to {b:.0%})" for value, a, b in zip(rate, low, high, strict=True)],
-                "Value left": monthly["abandoned_cart_value"].map("{:,.0f}".format).to_list(),
+                "Value left": counts["abandoned_cart_value"].map("{:,.0f}".format).to_list(),
                 "Ordered within 7 days": recovered.map("{:,}".format).to_list(),
             }
         ).iloc[::-1],

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from reports.blocks import Chart, Page, Stamp, Table, Tile
+from reports.blocks import Chart, Listing, Page, Stamp, Table, Tile
 from reports.campaigns import campaigns_page
 from reports.figures.profit import NO_CAMPAIGNS, NOT_JUDGED, by_campaign, by_part, costs, over_time
 from reports.figures.uplift import NO_UPLIFT, message_effect, ranking
@@ -304,10 +304,17 @@ class TestPage:
         assert table.rows["net_profit"].tolist() == [1000.0, -200.0]
         assert "<i>Spring" not in render(page, Stamp(AS_OF.date(), 1))["campaigns.html"]
 
-    def test_without_campaigns_every_part_says_so(self) -> None:
+    def test_without_campaigns_the_page_says_what_to_add(self) -> None:
         page = page_of(TWO.head(0), MESSAGES.head(0), PROFITS.head(0), DECILES.head(0))
+        (listing,), formula = [section.blocks for section in page.sections]
+        assert isinstance(listing, Listing)
+        assert [item.title for item in listing.items] == ["marketing.campaigns", "marketing.contacts"]
+        assert len(formula) == 1
+        assert 'class="plot"' not in render(page, Stamp(AS_OF.date(), 1))["campaigns.html"]
+
+    def test_a_campaign_that_cannot_be_judged_yet(self) -> None:
+        page = page_of(OPEN, MESSAGES.head(1).assign(campaign_id="june"), PROFITS.head(0), DECILES.head(0))
         charts = [block for section in page.sections for block in section.blocks if isinstance(block, Chart)]
         assert len(charts) == 7
-        assert all(chart.figure is None and chart.note for chart in charts)
-        assert page.lead == NO_CAMPAIGNS
-        assert 'class="plot"' not in render(page, Stamp(AS_OF.date(), 1))["campaigns.html"]
+        assert {chart.note for chart in charts[:2]} == {NOT_JUDGED}
+        assert page.lead == NOT_JUDGED

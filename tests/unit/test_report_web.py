@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.blocks import Chart, Stamp, Table
+from reports.blocks import Chart, Listing, Stamp, Table
 from reports.figures.visits import NO_VISITS, carts, conversion, funnel, intent, personas
 from reports.page import render
 from reports.web import web_page
@@ -104,7 +104,7 @@ class TestCarts:
     def test_the_last_complete_month(self) -> None:
         chart = carts(self.MONTHS, AS_OF)
         assert chart.title == (
-            "Carts in June 2026: 25% of 40 carts left behind, worth 1,300; 20% of these ordered within 7 days"
+            "Carts in June 2026: 25% of 40 carts left behind, worth 1,300; 20% of these ordered within 7 days so far"
         )
         bought, back, left = drawn(chart).data
         assert (bought.y, back.y, left.y) == ((5, 30), (0, 2), (5, 8))
@@ -213,19 +213,27 @@ class TestPage:
         assert [table.title for table in tables] == ["Customers by intent: the 1 highest of 5"]
         assert '"<script>"' not in render(page, Stamp(AS_OF.date(), 1))["web.html"]
 
-    def test_without_visits_every_part_says_so(self) -> None:
-        frames = {
-            name: frame.head(0)
-            for name, frame in (("days", TWO), ("abandonment", TestCarts.MONTHS), ("likely", self.LIKELY))
+    def frames(self, days: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        return {
+            "clock": pd.DataFrame({"as_of": [AS_OF]}),
+            "days": days,
+            "abandonment": TestCarts.MONTHS.head(0),
+            "people": PEOPLE.assign(customer_count=0, session_count=0),
+            "bands": pd.DataFrame({"lower": [], "customer_count": []}),
+            "likely": self.LIKELY.head(0),
         }
-        page = web_page(
-            clock=pd.DataFrame({"as_of": [AS_OF]}),
-            people=PEOPLE.assign(customer_count=0, session_count=0),
-            bands=pd.DataFrame({"lower": [], "customer_count": []}),
-            **frames,
-        )
+
+    def test_without_visits_the_page_says_what_to_add(self) -> None:
+        page = web_page(**self.frames(TWO.head(0)))
+        ((listing,),) = [section.blocks for section in page.sections]
+        assert isinstance(listing, Listing)
+        assert [item.title for item in listing.items] == ["web.sessions", "web.events"]
+        assert 'class="plot"' not in render(page, Stamp(AS_OF.date(), 1))["web.html"]
+
+    def test_one_old_visit(self) -> None:
+        page = web_page(**self.frames(visits((400, "app", 1, 0, 0, 0))))
         charts = [block for section in page.sections for block in section.blocks if isinstance(block, Chart)]
         assert len(charts) == 5
-        assert all(chart.figure is None and chart.note for chart in charts)
-        assert page.lead == NO_VISITS
-        assert 'class="plot"' not in render(page, Stamp(AS_OF.date(), 1))["web.html"]
+        assert [bool(chart.figure) for chart in charts] == [False, True, False, False, False]
+        assert all(chart.note for chart in charts)
+        assert charts[1].title == "Conversion: no visit in the last 90 days"

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def _page(frames: Mapping[str, pd.DataFrame]) -> "Page":
     from reports.campaigns import campaigns_page
 
-    runs = frames["uplift"]
+    runs = frames["runs"]
     uplift = {
         "metrics": json.loads(runs["metrics"].iloc[0]) if len(runs) else {},
         "notes": (runs["notes"].iloc[0] if len(runs) else None) or "",
     }
-    return campaigns_page(**{**frames, "uplift": uplift})
+    return campaigns_page(**{name: frame for name, frame in frames.items() if name != "runs"}, uplift=uplift)
 
 
 PAGE = ReportPage(
@@ -63,7 +63,7 @@ PAGE = ReportPage(
             group by uplift.uplift_decile
             order by uplift.uplift_decile
         """,
-        "uplift": "select metrics, notes from ml.model_runs where model = 'customer_uplift' and champion",
+        "runs": "select metrics, notes from ml.model_runs where model = 'customer_uplift' and champion",
         "simple": """
             select
                 customer_count, cast(spend as double) as spend, cast(cost as double) as cost,

@@ -17,10 +17,11 @@ def _page(frames: Mapping[str, pd.DataFrame]) -> "Page":
     from reports.models import models_page
 
     runs = [
-        {**run, "metrics": json.loads(run["metrics"] or "{}"), "notes": run["notes"] or ""}
-        for run in frames["runs"].to_dict("records")
+        {**{str(name): value for name, value in run.items()}, "metrics": json.loads(run["metrics"] or "{}")}
+        for run in frames["runs"].assign(notes=frames["runs"]["notes"].fillna("")).to_dict("records")
     ]
-    return models_page(**{**frames, "runs": runs}, grows_by_itself=GROWS_BY_ITSELF)
+    curves, backtests, grades = (frames[name] for name in ("curves", "backtests", "grades"))
+    return models_page(runs=runs, curves=curves, backtests=backtests, grades=grades, grows_by_itself=GROWS_BY_ITSELF)
 
 
 PAGE = ReportPage(

@@ -8,7 +8,7 @@ import duckdb
 import pandas as pd
 
 from orchestration.assets.reports.report_page import CLOCK, ReportPage
-from orchestration.published import quoted
+from orchestration.resources import quoted
 from orchestration.settings import Settings
 from sources.contracts import CONTRACTS, Contract
 from sources.store import RawFolder

@@ -1,4 +1,4 @@
-"""The support page: its queries."""
+"""The support page: the queries that give its frames."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -83,12 +83,19 @@ PAGE = ReportPage(
             where found.q_value is not null
             order by found.customer_id
         """,
+        "ages": """
+            select queue, cast(opened_at as date) as opened_on, count(*) as ticket_count
+            from marts.ticket_routing
+            group by 1, 2
+            order by 1, 2
+        """,
         "queue": """
             select
                 ticket_id, customer_id, queue, queue_position, coalesce(topic, 'unknown') as topic,
                 coalesce(priority, 'unknown') as priority, urgency, cast(opened_at as date) as opened_on, routing_hint
             from marts.ticket_routing
-            order by ticket_id
+            order by urgency desc, opened_at, ticket_id
+            limit 5000
         """,
     },
     make=_page,

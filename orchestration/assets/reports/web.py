@@ -1,4 +1,4 @@
-"""The web page: its queries."""
+"""The web page: the queries that give its frames."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
