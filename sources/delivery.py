@@ -57,6 +57,7 @@ class KnownFile:
         set_aside: Why the whole file was refused, or None.
         left_out: Rows that sources.yml leaves out; not among `rows`.
         currency: What its amounts are in, where it says so.
+        labels: Its columns, by its own names, where they have been noted.
     """
 
     name: str
@@ -67,6 +68,7 @@ class KnownFile:
     set_aside: str | None = None
     left_out: int = 0
     currency: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

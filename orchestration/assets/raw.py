@@ -310,6 +310,7 @@ def _read_now(deliveries: Sequence[Delivery], refresh: int) -> dict[str, KnownFi
             delivery.set_aside,
             delivery.left_out,
             delivery.currency,
+            tuple(column.label for column in delivery.columns if column.label is not None),
         )
         # Of two files with one content the first is remembered.
         for delivery in reversed(deliveries)
