@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.assets.data_profile import build_data_profile
 from orchestration.assets.exports import build_export_assets
 from orchestration.assets.insights import build_ml_assets
 from orchestration.assets.publish import PUBLISHED, build_publish_asset
@@ -17,6 +18,9 @@ from orchestration.automation import build_jobs, build_schedules, build_sensors
 from orchestration.dbt import load_manifest
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
+
+_PUBLISHED_WITH = ("marts", "meta", "ml", "reports", "exports")
+"""First parts of the keys of what publish waits for."""
 
 
 def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -32,12 +36,12 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         raw,
         *build_dbt_assets(settings, manifest),
         *build_ml_assets(settings, manifest),
+        build_data_profile(settings),
         *build_report_assets(settings),
         build_export_assets(settings, manifest),
     ]
-    # What is published, and the files beside it; everything else lies upstream of these or in the same dbt build.
-    beside = ("marts", "ml", "reports", "exports")
-    upstream = sorted({key for each in assets for key in each.keys if key.path[0] in beside})
+    # What is published, and the pages beside it; everything else lies upstream of these or in the same dbt build.
+    upstream = sorted({key for each in assets for key in each.keys if key.path[0] in _PUBLISHED_WITH})
     return dg.Definitions(
         assets=[*assets, build_publish_asset(settings, manifest, upstream)],
         jobs=build_jobs(PUBLISHED, dg.AssetSelection.assets(raw)),

@@ -7,9 +7,11 @@ for a plain `dbt build`, and for publishing alone, hours later. Nothing is copie
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from orchestration.checks.declared import BLOCKING
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Check:
 
     asset: str
     reads: tuple[str, ...]
+    is_dbt: bool = True
+    """Whether a plain `dbt build` runs it; a check that it does not run counts where it has run."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,16 @@ def required_by(manifest: Mapping[str, Any]) -> Required:
             for node in tests
         },
     )
+
+
+def with_data_checks(required: Required) -> Required:
+    """What is required, and the blocking checks of incoming data, where those have run.
+
+    Args:
+        required: What dbt's manifest asks for.
+    """
+    further = {name: Check("data_profile", (), is_dbt=False) for name in BLOCKING}
+    return replace(required, checks={**required.checks, **further})
 
 
 def _name(node: str) -> str:
@@ -171,6 +185,8 @@ def _of_check(
     name: str, check: Check, result: CheckResult | None, built: Mapping[str, Build], refresh: int
 ) -> str | None:
     shown = f"check {name} on {check.asset}"
+    if not check.is_dbt and (result is None or result.refresh != refresh):
+        return None
     if result is None:
         return f"{shown} has never run."
     if result.status not in ("pass", "warn"):

@@ -49,6 +49,8 @@ create table if not exists meta.check_results (
 EARLIER = datetime(1970, 1, 1)  # noqa: DTZ001 - as the meta tables store it
 """Stands for a time that was noted while the clock was wrong."""
 
+_PROFILE = "meta.data_profile"
+
 
 def now() -> datetime:
     """This moment in UTC, without zone, as the meta tables store it."""
@@ -152,6 +154,56 @@ class Warehouse(DuckDBResource):
                 "update meta.refreshes set status = 'failed', finished_at = ? where status = 'running'", [now()]
             )
 
+    def keep_profile(self, columns: Sequence[tuple[str, str]], profile: pd.DataFrame, refresh: int) -> None:
+        """Keep the profile of what a refresh brought beside those of earlier ones.
+
+        Args:
+            columns: Names and DuckDB types, in order.
+            profile: One row a table and column.
+            refresh: The refresh; what was kept of it before is replaced.
+        """
+        declared = ", ".join(f'"{name}" {kind}' for name, kind in columns)
+        with self.connect() as connection:
+            connection.register("profile", profile)
+            connection.execute(f"create schema if not exists meta; create table if not exists {_PROFILE} ({declared})")
+            connection.execute("begin")
+            connection.execute(f"delete from {_PROFILE} where refresh = ?", [refresh])
+            connection.execute(f"insert into {_PROFILE} by name select * from profile")
+            connection.execute("commit")
+
+    def profiled_before(self, refresh: int) -> tuple[dict[str, int] | None, dict[int, str | None]]:
+        """What is known of raw from before a refresh.
+
+        Args:
+            refresh: Its number.
+
+        Returns:
+            Rows of each table when it was last profiled, None before the first time; and by refresh what came into raw
+            since then, as in meta.refreshes, None where that is not known because it did not come to its end.
+        """
+        with self.connect() as connection:
+            connection.execute(META_TABLES)
+            kept = connection.execute(
+                "select 1 from information_schema.tables where table_schema || '.' || table_name = ?", [_PROFILE]
+            ).fetchall()
+            last = None
+            if kept:
+                query = f"select max(refresh) from {_PROFILE} where refresh < ?"
+                last = connection.execute(query, [refresh]).fetchall()[0][0]
+            since = connection.execute(
+                """
+                select refresh, case when as_of is not null then rows end from meta.refreshes
+                where refresh > ? and refresh <= ?
+                """,
+                [last or 0, refresh],
+            ).fetchall()
+            if last is None:
+                return None, dict(since)
+            totals = connection.execute(
+                f"select table_name, any_value(rows) from {_PROFILE} where refresh = ? group by 1", [last]
+            ).fetchall()
+        return dict(totals), dict(since)
+
     def forget_refreshes(self, keep: int) -> None:
         """Remove what was noted of old refreshes; that they were, when and how they ended stays.
 
@@ -171,6 +223,9 @@ class Warehouse(DuckDBResource):
                 connection.execute(
                     f"delete from {table} where coalesce(refresh, 0) < ? and recorded_at < ?", [oldest, since]
                 )
+            kept = connection.execute("select 1 from duckdb_tables() where table_name = 'data_profile'").fetchall()
+            if kept:
+                connection.execute(f"delete from {_PROFILE} where refresh < ?", [oldest])
 
     def note_rolled_back(self, refresh: int) -> None:
         """Note that readers see an earlier refresh again."""

@@ -63,6 +63,7 @@ class KnownFile:
         due_on: Day from which on rows are good that were refused because they lay in the future, as YYYY-MM-DD; None
             without any.
         read_to: Day up to which rows were taken when it was read, likewise; None where that does not matter.
+        labels: Its columns, by its own names, where they have been noted.
     """
 
     name: str
@@ -76,6 +77,7 @@ class KnownFile:
     size: int = 0
     due_on: str | None = None
     read_to: str | None = None
+    labels: tuple[str, ...] = ()
 
     def is_due(self, day: date) -> bool:
         """Whether reading it again gives rows that lay in the future before."""

@@ -92,7 +92,11 @@ class RawFolder:
             stored["identity"],
             stored["batch"],
             stored["began_on"],
-            {content_hash: KnownFile(**known) for content_hash, known in stored["files"].items()},
+            {
+                # JSON knows no tuples; files of earlier versions have no labels.
+                content_hash: KnownFile(**{**known, "labels": tuple(known.get("labels", ()))})
+                for content_hash, known in stored["files"].items()
+            },
             # Homes filled before this was remembered do not have it.
             stored.get("delivered_to"),
         )

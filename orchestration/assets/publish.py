@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.gate import objections, required_by
+from orchestration.gate import objections, required_by, with_data_checks
 from orchestration.modes import share_waiting
 from orchestration.resources import RawStore, Warehouse, now
 from orchestration.settings import Settings
@@ -31,11 +31,11 @@ def build_publish_asset(
         manifest: dbt's manifest: it names what must be built and which checks block.
         upstream: What lies in the file, and the pages and exports beside it.
     """
-    required = required_by(manifest)
+    required = with_data_checks(required_by(manifest))
     belonging = frozenset(
         {f"marts.{model}" for model in required.models}
         | {f"ml.{source['name']}" for source in manifest["sources"].values() if source["source_name"] == "ml"}
-        | {"meta.refreshes", "meta.builds", "meta.check_results", "meta.incremental_state"}
+        | {"meta.refreshes", "meta.builds", "meta.check_results", "meta.incremental_state", "meta.data_profile"}
     )
 
     @dg.asset(

@@ -83,10 +83,8 @@ def refresh_raw(
     identity = _identity(source, settings)
     changed = state.identity is not None and _wherever_home_is(state.identity, settings) != identity
     pii_changed = folder.exists() and folder.pii() != settings.pii
-    if pii_changed:
-        say(f"PULSE_PII is now {settings.pii}: the warehouse is built anew, so that nothing of before stays in it.")
-    if changed:
-        say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
+    for message in _built_anew(settings, source.title, changed=changed, pii_changed=pii_changed):
+        say(message)
     anew = changed or settings.full_refresh
     reread = not anew and _must_read_again(say, source.changes(state.files), folder.damage(), source.title)
     refresh = max(state.batch, warehouse.last_refresh()) + 1
@@ -146,6 +144,14 @@ def refresh_raw(
             "dagster/row_count": 1,
         },
     )
+
+
+def _built_anew(settings: Settings, title: str, *, changed: bool, pii_changed: bool) -> Iterator[str]:
+    """What is built anew because a setting is another one."""
+    if pii_changed:
+        yield f"PULSE_PII is now {settings.pii}: the warehouse is built anew, so that nothing of before stays in it."
+    if changed:
+        yield f"The source or how it is read has changed: this home is rebuilt from {title}."
 
 
 def _refuse_tomorrow(settings: Settings, received_on: date) -> None:
@@ -379,6 +385,7 @@ def _known(delivery: Delivery, batch: int, received_on: date) -> KnownFile:
         delivery.size,
         delivery.due_on,
         (received_on + timedelta(days=1)).isoformat() if delivery.due_on else None,
+        tuple(column.label for column in delivery.columns if column.label is not None),
     )
 
 

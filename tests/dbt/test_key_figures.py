@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, timedelta
 
 import pandas as pd
@@ -184,9 +183,9 @@ def test_a_young_business_shows_what_it_has(name: str, request: pytest.FixtureRe
 
 
 def test_every_customer_and_product_has_one_row(world: Home) -> None:
-    count: Callable[[str], int] = lambda table: int(
-        world.frame(f"select count(*) as n from marts.{table}")["n"].iloc[0]
-    )  # noqa: E731
+    def count(table: str) -> int:
+        return int(world.frame(f"select count(*) as n from marts.{table}")["n"].iloc[0])
+
     assert count("customer_360") == count("dim_customers") > 0
     assert count("product_360") == count("dim_products") > 0
     assert count("leadership_monthly") == 17

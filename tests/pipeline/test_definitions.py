@@ -70,6 +70,7 @@ def test_a_refresh_is_one_step_a_stage(definitions: dg.Definitions) -> None:
         "ml__product_associations",
         "ml__model_runs",
         "ml__scorecard",
+        "meta__data_profile",
         "reports__overview",
         "reports__customers",
         "reports__products",
@@ -89,6 +90,7 @@ def test_publishing_depends_on_everything_published_and_on_every_step(definition
     parents = graph.get(published).parent_keys
     beside = ("marts", "ml", "reports", "exports")
     assert parents == {key for key in graph.get_all_asset_keys() if key.path[0] in beside}
+    assert parents == {key for key in graph.get_all_asset_keys() if key.path[0] in ("marts", "meta", "ml", "reports")}
     # A failing check fails its whole step, so an ancestor in every step is an ancestor of every check.
     ancestors = graph.get_ancestor_asset_keys(published)
     for each in graph.assets_defs:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from orchestration.gate import Build, Check, CheckResult, Required, objections, required_by
+from orchestration.gate import Build, Check, CheckResult, Required, objections, required_by, with_data_checks
 
 REQUIRED = Required(
     frozenset({"sales"}),
@@ -167,3 +167,16 @@ def test_the_manifest_says_what_is_required() -> None:
             "source_key": Check("shop.sales", ("shop.sales",)),
         },
     )
+
+
+def test_a_check_that_dbt_does_not_run_counts_where_it_has_run() -> None:
+    """So that a plain `dbt build` can be published, but not after a refresh whose rows did not add up."""
+    required = with_data_checks(REQUIRED)
+    name = "every_row_of_the_files_is_in_raw"
+    assert objections(required, GOOD_BUILDS, GOOD_RESULTS, 5, 5) == []
+    earlier = [*GOOD_RESULTS, CheckResult(name, "fail", 1, 4, at(3))]
+    assert objections(required, GOOD_BUILDS, earlier, 5, 5) == []
+    failed = [*GOOD_RESULTS, CheckResult(name, "fail", 1, 5, at(3))]
+    assert objections(required, GOOD_BUILDS, failed, 5, 5) == [
+        "check every_row_of_the_files_is_in_raw on data_profile did not pass (1 row): fail."
+    ]

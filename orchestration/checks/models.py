@@ -1,4 +1,4 @@
-"""Checks that SQL expresses badly: model quality and drift.
+"""Checks of models: quality and drift.
 
 Each is a pure function from figures to a verdict; the assets that compute the figures yield it. Checks on models warn
 and never block: small data must still publish.
@@ -7,22 +7,9 @@ and never block: small data must still publish.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found.
-
-    Args:
-        passed: Whether all is well.
-        message: What was found, in one or two sentences with figures.
-    """
-
-    passed: bool
-    message: str
-
+from orchestration.checks.verdict import Verdict
 
 CHURN_QUALITY = "churn_model_beats_its_baselines"
 CHURN_DRIFT = "churn_features_resemble_training"
