@@ -7,7 +7,7 @@ goes to, and what is offered, is decided in dbt.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -95,11 +95,11 @@ def drafts_page(drafts: Sequence[Draft], as_of: date, refresh: int, business: st
     )
 
 
-def _draft(group: Mapping[str, Any], wordings: Mapping[str, str], business: str, taken: Set[str]) -> Draft:
+def _draft(group: Mapping[Hashable, Any], wordings: Mapping[str, str], business: str, taken: Set[str]) -> Draft:
     kind, about = str(group["kind"]), str(group["about"])
     known = _words()[KINDS[kind]].get(about) or _words()["other"]
+    subject = _filled(known["subject"], business)
     words = {
-        "subject": _filled(known["subject"], business),
         "heading": _filled(known["heading"], business),
         "paragraphs": [_filled(paragraph, business) for paragraph in known["paragraphs"]],
         "button": _filled(known["button"], business),
@@ -108,7 +108,7 @@ def _draft(group: Mapping[str, Any], wordings: Mapping[str, str], business: str,
     rate = None if pd.isna(group["discount_rate"]) else float(group["discount_rate"])
     values = {
         "words": words,
-        "subject": words["subject"],
+        "subject": subject,
         "business": business,
         "offer": _offer(offer_type, rate, group["valid_until"], wordings),
         "shop_link": SHOP_PLACEHOLDER,
@@ -122,7 +122,7 @@ def _draft(group: Mapping[str, Any], wordings: Mapping[str, str], business: str,
         about=_line(str(group["label"])),
         offer_label=_label(offer_type, rate),
         recipients=int(group["recipients"]),
-        subject=words["subject"],
+        subject=subject,
         html=templates.get_template("letter.html.j2").render(values),
         text=_BLANK_LINES.sub("\n\n", text),
     )

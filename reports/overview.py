@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -105,21 +105,21 @@ def _day(value: object) -> str:
     return f"{pd.Timestamp(value):%-d %B %Y}"  # type: ignore[arg-type]
 
 
-def _tile(row: Mapping[str, object], snapshots: pd.DataFrame) -> Tile:
+def _tile(row: Mapping[Hashable, Any], snapshots: pd.DataFrame) -> Tile:
     value, previous, unit = row["value"], row["previous_value"], str(row["unit"])
     is_share = unit == "share"
     ratio = row["change_ratio"]
-    change: float | None = None if pd.isna(ratio) else float(ratio)  # type: ignore[arg-type, call-overload]
+    change: float | None = None if pd.isna(ratio) else float(ratio)
     if is_share and change is not None:
-        change = float(value) - float(previous)  # type: ignore[arg-type]
+        change = float(value) - float(previous)
     good = row["direction_is_good"]
     past = snapshots[(snapshots["metric"] == row["metric"]) & snapshots["value"].notna()]
     of_a_month_end = change is not None and row["period_start"] == row["period_end"]
     return Tile(
         name=str(row["label"]),
-        value=_formatted(float(value), unit),  # type: ignore[arg-type]
+        value=_formatted(float(value), unit),
         change=change,
-        is_good=None if pd.isna(good) else bool(good),  # type: ignore[call-overload]
+        is_good=None if pd.isna(good) else bool(good),
         is_points=is_share,
         note=f"against {_day(row['previous_period_end'])}" if of_a_month_end else "",
         history=[float(each) for each in past["value"]],

@@ -236,9 +236,15 @@ def judge(look: Look, profile: pd.DataFrame, warehouse: Warehouse, settings: Set
     last_day = min(look.as_of, settings.today() - timedelta(days=1))
     later = {(c.name, column.name) for c in CONTRACTS for column in c.columns if column.filled_later}
     filled = [
-        Filled(f"{row.table_name}.{row.column_name}", row.new_rows, row.new_filled, row.recent_rows, row.recent_filled)
-        for row in profile.itertuples(index=False)
-        if (row.table_name, row.column_name) not in later
+        Filled(
+            f"{row['table_name']}.{row['column_name']}",
+            row["new_rows"],
+            row["new_filled"],
+            row["recent_rows"],
+            row["recent_filled"],
+        )
+        for row in profile.to_dict("records")
+        if (row["table_name"], row["column_name"]) not in later
     ]
     headers = [
         Header(known.name, known.table, known.batch, frozenset(known.labels))
@@ -265,7 +271,7 @@ def _inflows(look: Look, warehouse: Warehouse) -> dict[str, Inflow]:
         for outcome in json.loads(rows or "[]"):
             new[outcome["table"]] = new.get(outcome["table"], 0) + outcome["inserted"]
     inflows = {}
-    for name, rows in look.totals.items():
+    for name, total in look.totals.items():
         before: int | None = None
         if look.is_filled_anew(name):
             # Nothing was there, or nothing of it is left.
@@ -274,7 +280,7 @@ def _inflows(look: Look, warehouse: Warehouse) -> dict[str, Inflow]:
             # A refresh that did not come to its end may have brought rows that it could not count.
             is_known = earlier is not None and None not in refreshes.values()
             before, arrived = (earlier or {}).get(name, 0) if is_known else None, new.get(name, 0)
-        inflows[name] = Inflow(rows, arrived, before)
+        inflows[name] = Inflow(total, arrived, before)
     return inflows
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from orchestration.assets.reports.report_page import ReportPage
-from orchestration.checks import GROWS_BY_ITSELF
+from orchestration.checks.models import GROWS_BY_ITSELF
 
 if TYPE_CHECKING:
     from reports.blocks import Page

@@ -1,4 +1,4 @@
-"""The overview: its queries."""
+"""The overview page as an asset: its queries. What stands on it is decided in `reports.overview`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
