@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, timedelta
 
 import pandas as pd
@@ -137,9 +136,7 @@ def test_snapshots_at_every_month_end(world: Home, facts: Facts, sources: dict[s
     assert rows.loc[rows["snapshot_on"] == days[0], "value"].count() < len(sources)
 
 
-def test_overview_is_the_last_30_days_against_those_before(
-    world: Home, facts: Facts, sources: dict[str, str]
-) -> None:
+def test_overview_is_the_last_30_days_against_those_before(world: Home, facts: Facts, sources: dict[str, str]) -> None:
     rows = world.frame("select * from marts.overview").set_index("metric")
     for days, column in ((0, "value"), (30, "previous_value"), (365, "year_before_value")):
         end = AS_OF - timedelta(days=days)
@@ -186,7 +183,9 @@ def test_a_young_business_shows_what_it_has(name: str, request: pytest.FixtureRe
 
 
 def test_every_customer_and_product_has_one_row(world: Home) -> None:
-    count: Callable[[str], int] = lambda table: int(world.frame(f"select count(*) as n from marts.{table}")["n"].iloc[0])  # noqa: E731
+    def count(table: str) -> int:
+        return int(world.frame(f"select count(*) as n from marts.{table}")["n"].iloc[0])
+
     assert count("customer_360") == count("dim_customers") > 0
     assert count("product_360") == count("dim_products") > 0
     assert count("leadership_monthly") == 17

@@ -93,7 +93,8 @@ def test_the_month_end_before_is_scored_by_the_same_model(shop: Refresh) -> None
         """
         select
             count(*), count(distinct before.cutoff_date), max(before.cutoff_date) < max(scores.as_of),
-            bool_and(before.model_version = scores.model_version), corr(before.churn_probability, scores.churn_probability)
+            bool_and(before.model_version = scores.model_version),
+            corr(before.churn_probability, scores.churn_probability)
         from ml.churn_scores_before as before
         inner join ml.churn_scores as scores
             on before.customer_id = scores.customer_id and before.horizon_days = scores.horizon_days
