@@ -68,10 +68,17 @@ def amount(value: float) -> str:
     return f"{value / 1e6:,.1f} million" if abs(value) >= _MILLIONS_FROM else f"{value:,.0f}"
 
 
-def compared(ratio: float) -> str:
-    """A change as the beginning of a comparison: "12% more than", and "about as much as" where it rounds to nothing.
+def change_in_words(ratio: float, more: str = "more", less: str = "less") -> str:
+    """A change as a person says it: "12% more"; what rounds to nothing is "about as much".
 
     Args:
         ratio: 0.1 is ten percent more.
+        more: Word for growth.
+        less: Word for decline.
     """
-    return "about as much as" if abs(ratio) < 0.005 else f"{abs(ratio):.0%} {'more' if ratio > 0 else 'less'} than"
+    return "about as much" if abs(ratio) < 0.005 else f"{abs(ratio):.0%} {more if ratio > 0 else less}"
+
+
+def compared(ratio: float) -> str:
+    """A change as the beginning of a comparison: "12% more than", "about as much as"."""
+    return f"{change_in_words(ratio)} {'as' if abs(ratio) < 0.005 else 'than'}"
