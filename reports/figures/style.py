@@ -69,7 +69,7 @@ def amount(value: float) -> str:
 
 
 def change_in_words(ratio: float, more: str = "more", less: str = "less") -> str:
-    """A change as a person says it: "12% more", and "about as much" where it rounds to nothing.
+    """A change as a person says it: "12% more"; what rounds to nothing is "about as much".
 
     Args:
         ratio: 0.1 is ten percent more.
@@ -80,9 +80,5 @@ def change_in_words(ratio: float, more: str = "more", less: str = "less") -> str
 
 
 def compared(ratio: float) -> str:
-    """A change as the beginning of a comparison: "12% more than", and "about as much as" where it rounds to nothing.
-
-    Args:
-        ratio: 0.1 is ten percent more.
-    """
+    """A change as the beginning of a comparison: "12% more than", "about as much as"."""
     return f"{change_in_words(ratio)} {'as' if abs(ratio) < 0.005 else 'than'}"

@@ -13,13 +13,11 @@ from reports.figures.customers import (
     cluster_scatter,
     cohort_retention,
     risk_tiers,
-    segment_history,
-    segment_moves,
-    segment_sizes,
     value_tenths,
 )
 from reports.figures.products import category_bars, level_changes, monthly_trends, pair_heatmap, product_months
 from reports.figures.sales import daily_revenue, weekly_revenue
+from reports.figures.segments import segment_history, segment_moves, segment_sizes
 
 MONDAY = pd.Timestamp("2026-01-05")
 
@@ -325,6 +323,11 @@ class TestActions:
         assert chart.title == "5 customers to contact now, expected to bring 123 more than if left alone"
         assert "among 20 customers" in chart.note
         assert (drawn(chart).data[0].y, drawn(chart).data[0].x) == (("Win back",), (123.4,))
+
+    def test_without_consent_it_says_so(self) -> None:
+        chart = action_profits(self.ACTIONS.assign(contactable=0, selected=0))
+        assert chart.figure is None
+        assert chart.title == "Nobody is to be contacted: no customer is known to have agreed to marketing"
 
     def test_nobody_selected(self) -> None:
         chart = action_profits(self.ACTIONS.tail(2))
