@@ -73,6 +73,11 @@ def test_a_refresh_is_one_step_a_stage(definitions: dg.Definitions) -> None:
         "reports__overview",
         "reports__customers",
         "reports__products",
+        "reports__support",
+        "reports__web",
+        "reports__campaigns",
+        "reports__models",
+        "reports__quality",
         "published__pulse",
     }
 

@@ -2,11 +2,29 @@
 
 import dagster as dg
 
-from orchestration.assets.reports import customers, overview, products
+from orchestration.assets.reports import (
+    campaigns,
+    customers,
+    models,
+    overview,
+    products,
+    quality,
+    support,
+    web,
+)
 from orchestration.assets.reports.report_page import ReportPage, page_asset
 from orchestration.settings import Settings
 
-PAGES: tuple[ReportPage, ...] = (overview.PAGE, customers.PAGE, products.PAGE)
+PAGES: tuple[ReportPage, ...] = (
+    overview.PAGE,
+    customers.PAGE,
+    products.PAGE,
+    support.PAGE,
+    web.PAGE,
+    campaigns.PAGE,
+    models.PAGE,
+    quality.PAGE,
+)
 
 
 def build_report_assets(settings: Settings) -> list[dg.AssetsDefinition]:

@@ -4,7 +4,7 @@ No page is known here; `publish` puts the folder in place.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _TABLE = re.compile(r"\b(marts|ml)\.(\w+)")
 
+CLOCK = "select as_of, refresh from meta.refreshes where as_of is not null order by refresh desc limit 1"
+"""The day that tables are computed for and the refresh, for pages whose charts reach up to that day."""
+
 
 @dataclass(frozen=True)
 class ReportPage:
@@ -30,17 +33,21 @@ class ReportPage:
         queries: SQL by the name of the frame it gives. Money is cast to double, rows are ordered.
         make: Takes the frames by name and gives the page; imports its module when called, as drawing costs time to
             import.
+        files: Gives further frames by name, of what lies outside the warehouse.
+        after: Tables, as ``schema.name``, that the page waits for without reading them.
     """
 
     name: str
     description: str
     queries: Mapping[str, str]
     make: "Callable[[Mapping[str, pd.DataFrame]], Page]"
+    files: Callable[[Settings], Mapping[str, pd.DataFrame]] | None = None
+    after: Sequence[str] = ()
 
     @property
     def reads(self) -> list[dg.AssetKey]:
-        """The tables of the warehouse that its queries name; meta, which is no asset, aside."""
-        named = {match.groups() for query in self.queries.values() for match in _TABLE.finditer(query)}
+        """The tables of the warehouse that it waits for: those its queries name; meta, which is no asset, aside."""
+        named = {match.groups() for query in (*self.queries.values(), *self.after) for match in _TABLE.finditer(query)}
         return [dg.AssetKey(list(table)) for table in sorted(named)]
 
 
@@ -62,6 +69,8 @@ def page_asset(settings: Settings, page: ReportPage) -> dg.AssetsDefinition:
 
         as_of, refresh = raw.folder.clock()
         frames = warehouse.read_all(page.queries)
+        if page.files is not None:
+            frames |= page.files(settings)
         files = render(page.make(frames), Stamp(as_of, refresh))
         add_page(settings.home, refresh, files)
         return dg.MaterializeResult(
