@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from reports.blocks import Chart
-from reports.figures.findings import bars_with_names, counted, listed, share, shortened, switched, timeline
+from reports.figures.findings import bars_with_names, counted, labels, listed, share, switched, timeline
 from reports.figures.style import AXIS, BLUE, GREEN, GREY, LAYOUT, OCHRE, ORANGE, TIME_AXIS, blank, compared
 
 _OUTCOMES = {"inserted": BLUE, "restated": GREEN, "duplicate": GREY, "quarantined": ORANGE}
@@ -87,12 +87,12 @@ def _received_figure(counts: pd.DataFrame, what: str) -> go.Figure:
             "legend": {**LAYOUT["legend"], "traceorder": "normal"},
         }
     )
-    labels = counts.index.astype(str).tolist()
+    keys = counts.index.astype(str).tolist()
     for name, colour in _OUTCOMES.items():
         values = counts[name].tolist()
         figure.add_bar(
-            x=values if is_by_table else labels,
-            y=labels if is_by_table else values,
+            x=values if is_by_table else keys,
+            y=keys if is_by_table else values,
             orientation="h" if is_by_table else "v",
             name=name,
             marker_color=colour,
@@ -114,9 +114,7 @@ def quarantine(refused: pd.DataFrame) -> Chart:
     reasons = refused.groupby(["table", "reason"])["row_count"].sum().reset_index()
     reasons = reasons.sort_values(["row_count", "table", "reason"], ascending=[False, True, True])
     shown = reasons.head(_REASONS).iloc[::-1]
-    names = [
-        shortened(f"{reason} ({table})", 44) for table, reason in zip(shown["table"], shown["reason"], strict=True)
-    ]
+    names = labels(f"{table}: {reason}" for table, reason in zip(shown["table"], shown["reason"], strict=True))
     figure = bars_with_names(names, tickformat="~s", title_text="rows", rangemode="tozero")
     figure.add_bar(
         y=names,
