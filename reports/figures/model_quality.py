@@ -18,6 +18,7 @@ from reports.figures.findings import (
     error_bars,
     listed,
     plane,
+    share,
     shortened,
     span,
     switched,
@@ -39,7 +40,7 @@ def against_baselines(scores: pd.DataFrame) -> Chart:
     if not tasks:
         return Chart("Against plain rules", "No model of probabilities could be judged: there are too few customers.")
     rivals = list(dict.fromkeys(known["rival"]))
-    figure = bars_with_names(tasks, len(known) * 0.7, title_text="Brier score, less is better", tickformat=".2f")
+    figure = bars_with_names(tasks, len(known) * 0.7, title_text="Brier score", tickformat=".2f")
     colours = dict(zip(rivals, [BLUE, ORANGE, GREY, GREEN], strict=False))
     for rival in rivals:
         rows = known[known["rival"] == rival]
@@ -71,7 +72,7 @@ def against_baselines(scores: pd.DataFrame) -> Chart:
         title=title,
         note=(
             "Mean squared error of the probabilities on rows the models had not seen, "
-            f"{span(known['rows'].min(), known['rows'].max())} of them; 0 is perfect."
+            f"{span(known['rows'].min(), known['rows'].max())} of them; less is better, 0 is perfect."
         ),
         figure=figure,
         table=pd.DataFrame(
@@ -305,7 +306,7 @@ def _graded(whole: pd.DataFrame, verdict: str, grade: str) -> Chart:
     figure.update_yaxes(showgrid=True)
     total, found = whole[of].fillna(0).sum(), whole[hits].fillna(0).sum()
     return Chart(
-        title=verdict,
+        title=f"{verdict}; {grade} {share(found, total)}" if total else f"{verdict}; {grade} of nothing",
         note=(
             f"{grade.capitalize()}: {what}, {found:,.0f} of {total:,.0f} over {counted(len(whole), 'detector')}; lines "
             "are 95 % intervals. A detector without any has no dot."

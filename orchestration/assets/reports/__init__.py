@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from orchestration.assets.reports import campaigns, customers, models, overview, products, quality, support, web
+from orchestration.assets.reports import (
+    campaigns,
+    customers,
+    models,
+    overview,
+    products,
+    quality,
+    support,
+    web,
+)
 from orchestration.assets.reports.report_page import ReportPage, page_asset
 from orchestration.settings import Settings
 
