@@ -44,6 +44,7 @@ class Tile:
         name: What it is.
         value: The figure as text, with its unit.
         change: Against the period before, as a ratio (0.1 is ten percent more); None when there is nothing to compare.
+        is_points: The change is the difference of two shares (0.1 is ten percentage points), not a ratio.
         is_good: Whether that change is welcome; None when it is neither.
         note: Which period, against which; or what the figure stands on.
         history: Earlier values and this one, oldest first, drawn as a line; fewer than three draw nothing.
@@ -53,6 +54,7 @@ class Tile:
     value: str
     change: float | None = None
     is_good: bool | None = None
+    is_points: bool = False
     note: str = ""
     history: Sequence[float] = ()
 
@@ -192,7 +194,24 @@ class Listing:
     note: str = ""
 
 
-Block: TypeAlias = Sequence[Tile] | Chart | Table | Listing
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one thing.
+
+    Args:
+        title: Of what.
+        facts: Text by name; an empty text is left out. With none left, the note stands alone.
+        note: A sentence below the title.
+        is_half: As of a chart.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    note: str = ""
+    is_half: bool = False
+
+
+Block: TypeAlias = Sequence[Tile] | Chart | Table | Listing | Facts
 
 
 @dataclass(frozen=True)

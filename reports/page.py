@@ -36,11 +36,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import count
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
 
-from reports.blocks import Block, Chart, Column, Item, Listing, Page, Section, Stamp, Table, Tile
+from reports.blocks import Block, Chart, Column, Facts, Item, Listing, Page, Section, Stamp, Table, Tile
 
 PLOTLY_FILE = "plotly.min.js"
 
@@ -94,6 +95,13 @@ _HTML = """<!doctype html>
 def file_name(page: Page) -> str:
     """The file that a page is written to."""
     return SITE[page.name][0] if page.name in SITE else f"{page.name}.html"
+
+
+def customer_file(customer_id: str) -> str:
+    """Name of the page of one customer; ids that no file may be called by get a sum of their own."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", customer_id)
+    different = "" if safe == customer_id else f"-{crc32(customer_id.encode()):08x}"
+    return f"customer-{safe[:80]}{different}.html"
 
 
 def data_file(name: str) -> str:
@@ -164,6 +172,8 @@ def _block(page: Page, block: Block, level: int, chart_numbers: count[int], long
             return _table(block, level, data_file(page.name))
         case Listing():
             return _listing(block, level)
+        case Facts():
+            return _facts(block, level)
         case _:
             return _tiles(block)
 
@@ -179,7 +189,7 @@ def _tile(tile: Tile) -> str:
     details = ""
     if tile.change is not None:
         tone = "" if tile.is_good is None or abs(tile.change) < 0.0005 else (" good" if tile.is_good else " bad")
-        details += f'<dd class="change{tone}">{_change(tile.change)}</dd>'
+        details += f'<dd class="change{tone}">{_change(tile.change, tile.is_points)}</dd>'
     if tile.note:
         details += f'<dd class="note">{escape(tile.note)}</dd>'
     if len(tile.history) > 2:
@@ -187,12 +197,15 @@ def _tile(tile: Tile) -> str:
     return f'<div><dt>{escape(tile.name)}</dt><dd class="value">{escape(tile.value)}</dd>{details}</div>'
 
 
-def _change(ratio: float) -> str:
+def _change(change: float, is_points: bool) -> str:
     """An arrow for the eye, and the same as a word for the ear."""
-    if abs(ratio) < 0.0005:
+    if abs(change) < 0.0005:
         return "unchanged"
-    size = f"{abs(ratio):,.0%}" if abs(ratio) >= 0.095 else f"{abs(ratio):.1%}"
-    arrow, word = ("▲", "up") if ratio > 0 else ("▼", "down")
+    if is_points:
+        size = f"{100 * abs(change):,.1f} points"
+    else:
+        size = f"{abs(change):,.0%}" if abs(change) >= 0.095 else f"{abs(change):.1%}"
+    arrow, word = ("▲", "up") if change > 0 else ("▼", "down")
     return f'<span aria-hidden="true">{arrow}</span> <span class="unseen">{word} </span>{size}'
 
 
@@ -339,6 +352,15 @@ def _item(item: Item) -> str:
     text = f"<p>{escape(item.text)}{when}</p>" if item.text or when else ""
     badge = f'<span><span class="badge {item.tone}">{escape(item.label)}</span></span>'
     return f"<li>{badge}<div><strong>{title}</strong>{text}</div></li>"
+
+
+def _facts(facts: Facts, level: int) -> str:
+    heading = f'<h{level} class="title">{escape(facts.title)}</h{level}>'
+    note = f"<p>{escape(facts.note)}</p>" if facts.note else ""
+    told = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.facts.items() if text)
+    told = f'<dl class="facts">{told}</dl>' if told else ""
+    kind = f"card{'' if told else ' empty'}{' half' if facts.is_half else ''}"
+    return f'<div class="{kind}">{heading}{note}{told}</div>'
 
 
 # Text inside scripts -------------------------------------------------------------------------------------------------

@@ -16,6 +16,12 @@ PALETTE = (BLUE, ORANGE, GREEN, PURPLE, OCHRE, GREY)
 SHADES: list[tuple[float, str]] = [(0.0, "rgba(42,143,212,0.08)"), (1.0, "rgba(42,143,212,1)")]
 """From little to much on whatever background."""
 
+COLORBAR: Mapping[str, Any] = {
+    # Below the chart: beside it, it takes a quarter of a telephone's width.
+    **{"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yanchor": "top", "ypad": 8, "len": 1},
+    **{"thickness": 10, "nticks": 4, "outlinewidth": 0},
+}
+
 LAYOUT: Mapping[str, Any] = {
     # The usual template is longer than most data, and brings a white background.
     "template": "none",
@@ -26,9 +32,24 @@ LAYOUT: Mapping[str, Any] = {
     "height": 300,
     # A finger that moves over a chart should scroll the page.
     "dragmode": False,
-    "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+    "legend": {
+        "orientation": "h",
+        "x": 0,
+        "y": 1,
+        "yanchor": "bottom",
+        "bgcolor": "rgba(0,0,0,0)",
+        "traceorder": "normal",
+    },
 }
-AXIS: Mapping[str, Any] = {"fixedrange": True, "automargin": True, "zeroline": True, "ticklabelstandoff": 4}
+AXIS: Mapping[str, Any] = {
+    "fixedrange": True,
+    "automargin": True,
+    "zeroline": True,
+    "ticklabelstandoff": 4,
+    "tickangle": 0,
+}
+GRID_AXIS: Mapping[str, Any] = {**AXIS, "showgrid": False, "ticks": "", "tickangle": 0, "tickfont": {"size": 11}}
+"""Of a heat map."""
 TIME_AXIS: Mapping[str, Any] = {**AXIS, "showgrid": False, "zeroline": False, "nticks": 6, "tickformat": "%b<br>%Y"}
 
 _MILLIONS_FROM = 10_000_000
@@ -49,12 +70,10 @@ def amount(value: float) -> str:
     return f"{value / 1e6:,.1f} million" if abs(value) >= _MILLIONS_FROM else f"{value:,.0f}"
 
 
-def change_in_words(ratio: float, more: str = "more", less: str = "less") -> str:
-    """A change as a person says it: "12% more", "half a percent" is none.
+def compared(ratio: float) -> str:
+    """A change as the beginning of a comparison: "12% more than", and "about as much as" where it rounds to nothing.
 
     Args:
         ratio: 0.1 is ten percent more.
-        more: Word for growth.
-        less: Word for decline.
     """
-    return "about as much" if abs(ratio) < 0.005 else f"{abs(ratio):.0%} {more if ratio > 0 else less}"
+    return "about as much as" if abs(ratio) < 0.005 else f"{abs(ratio):.0%} {'more' if ratio > 0 else 'less'} than"

@@ -2,7 +2,8 @@
 // a script file beside it, never from a network, and reaches the page as text, never as markup.
 "use strict";
 (() => {
-  const ROW = 36;            // pixels; as in pulse.css
+  // Pixels of a row: 2.25 times the size of the reader's text, as in pulse.css.
+  const ROW = 2.25 * parseFloat(getComputedStyle(document.documentElement).fontSize);
   const SPARE = 12;          // rows drawn beyond those in view, so that tabbing and scrolling find some
   const DRAWABLE = 400000;   // rows: browsers give up on taller boxes
   const WITHOUT = "not known";
@@ -15,9 +16,15 @@
     return element;
   };
   const stored = (id) => JSON.parse(document.getElementById(id).textContent);
-  const script = (source) => new Promise((loaded, failed) => {
-    document.head.append(make("script", { src: source, onload: loaded, onerror: () => failed(new Error(source)) }));
-  });
+  const scripts = new Map();
+  const script = (source) => {
+    if (!scripts.has(source)) {
+      scripts.set(source, new Promise((loaded, refused) => {
+        document.head.append(make("script", { src: source, onload: loaded, onerror: () => refused(new Error(source)) }));
+      }));
+    }
+    return scripts.get(source);
+  };
   const failed = (place, file) => place.append(
     make("p", { className: "failed", textContent: `This needs the file ${file} beside the page; refresh again, or copy the whole folder.` }),
   );
@@ -117,6 +124,8 @@
       this.drawn = new Map();
       this.build();
       this.answer();
+      // The first letter typed should not wait for this.
+      setTimeout(() => this.texts ||= this.haystack());
     }
 
     build() {
@@ -207,7 +216,7 @@
       const words = plain(this.search.value).split(/\s+/).filter(Boolean);
       const wanted = this.filters.filter(({ select }) => select.value !== "")
         .map(({ column, select }) => [column.code, Number(select.value)]);
-      if (words.length && !this.texts) this.texts = this.haystack();
+      if (words.length) this.texts ||= this.haystack();
       this.view = words.length || wanted.length
         ? this.order.filter((row) => wanted.every(([code, value]) => code(row) === value)
           && words.every((word) => this.texts[row].includes(word)))

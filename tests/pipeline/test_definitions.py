@@ -71,6 +71,8 @@ def test_a_refresh_is_one_step_a_stage(definitions: dg.Definitions) -> None:
         "ml__model_runs",
         "ml__scorecard",
         "reports__overview",
+        "reports__customers",
+        "reports__products",
         "exports",
         "published__pulse",
     }

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from orchestration.assets.reports import overview
+from orchestration.assets.reports import customers, overview, products
 from orchestration.assets.reports.report_page import ReportPage, page_asset
 from orchestration.settings import Settings
 
-PAGES: tuple[ReportPage, ...] = (overview.PAGE,)
+PAGES: tuple[ReportPage, ...] = (overview.PAGE, customers.PAGE, products.PAGE)
 
 
 def build_report_assets(settings: Settings) -> list[dg.AssetsDefinition]:
