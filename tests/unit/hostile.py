@@ -52,15 +52,22 @@ _TABLES = (
         cast(null as double) as engagement_score, 0 as cluster_id, name as cluster_name, name as persona,
         'High' as value_tier, 'High' as risk_tier, true as is_at_risk, 0.9996::double as churn_probability,
         90 as churn_horizon_days, name as reason_1, name as recommended_action, 1 as ticket_count, 1 as negative_count,
-        1 as open_ticket_count, name as next_action_reason, 'retention' as next_action, 'email' as next_action_channel,
+        1 as open_ticket_count, 62.4::double as intent_score,
+        name as next_action_reason, 'retention' as next_action, 'email' as next_action_channel,
         'discount' as offer_type, 0.15::double as offer_discount_rate, name as offer_message
     from marts.dim_customers
     """,
     """
     create table marts.fct_sales as
     select
-        customer_id, 'O' || customer_id as order_id, date '2025-12-24' as sold_on, true as is_order_line,
+        customer_id, 'O' || customer_id as order_id, 'P' || customer_id as product_id,
+        date '2025-12-24' as sold_on, true as is_order_line,
         cast(2 as decimal(18, 4)) as quantity, cast(-5.5 as decimal(18, 4)) as net_revenue
+    from marts.dim_customers
+    """,
+    """
+    create table marts.dim_products as
+    select 'P' || customer_id as product_id, name, name as category
     from marts.dim_customers
     """,
     """
