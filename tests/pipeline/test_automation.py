@@ -12,10 +12,13 @@ import pytest
 
 from orchestration.automation import build_sensors
 from orchestration.automation.sensors import note_failure
+from orchestration.checks.declared import DATA_CHECKS, FILES_RECONCILE, RAW_RECONCILES
 from orchestration.lock import writer_lock
+from orchestration.notify import published_alerts
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
-from tests.conftest import Refresh
+from sources.contracts import BY_NAME
+from tests.conftest import Refresh, run_pipeline
 
 
 def mode(path: Path) -> int:
@@ -72,7 +75,7 @@ def test_a_refresh_under_way_is_not_noted_as_failed(tmp_path: Path) -> None:
     assert not note_failure(settings)
     build_resources(settings)["warehouse"].begin_refresh(1, "a test")
     with writer_lock(settings.home):
-        assert not note_failure(settings)
+        assert not note_failure(settings, patience_seconds=0)
     assert note_failure(settings)
 
 
@@ -86,11 +89,38 @@ def test_the_alert_sensor_says_what_it_did(shop: Refresh, tmp_path: Path, damage
     with dg.DagsterInstance.ephemeral() as instance:
         told = sensor(dg.build_sensor_context(instance)).skip_message
         again = sensor(dg.build_sensor_context(instance)).skip_message
-    alerts = 0
-    if not damaged:
-        with duckdb.connect(str(settings.published), read_only=True) as connection:
-            tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
-            if ("alerts",) in tables:
-                ((alerts,),) = connection.execute("select count(*) from marts.alerts").fetchall()
+    alerts = 0 if damaged else len(published_alerts(shop.home / "pulse.duckdb", "info"))
     assert told == (f"Alerts sent: {alerts} to file." if alerts else "No new alerts.")
     assert again == "No new alerts."
+
+
+def test_checks_of_incoming_data_are_on_record_and_pass(shop: Refresh) -> None:
+    recorded = shop.query("select check_name, severity, status from meta.check_results where asset = 'data_profile'")
+    assert sorted(recorded) == sorted((check.name, check.severity, "pass") for check in DATA_CHECKS)
+    ((message,),) = shop.query(
+        "select message from meta.check_results where check_name = '" + FILES_RECONCILE.name + "'"
+    )
+    assert message.endswith("add up.")
+    ((rows, columns),) = shop.query(
+        "select max(rows), count(*) from meta.data_profile where table_name = 'shop.sales' and refresh = 1"
+    )
+    assert shop.query("select count(*) from marts.fct_sales") == [(rows,)]
+    assert columns == len(BY_NAME["shop.sales"].columns)
+
+
+def test_a_row_that_is_lost_in_raw_is_found_and_blocks(shop: Refresh, tmp_path: Path) -> None:
+    home = shutil.copytree(shop.home, tmp_path / "home")
+    lost = sorted((home / "raw" / "shop" / "sales").glob("*.parquet"))[-1]
+    with duckdb.connect() as connection:
+        ((rows,),) = connection.execute(f"select count(*) from '{lost}'").fetchall()
+    lost.unlink()
+    result = run_pipeline(home, only="meta/data_profile", source="synthetic", scale=300, as_of="2026-03-31")
+    assert not result.succeeded
+    assert f"check {FILES_RECONCILE.name} on meta/data_profile: shop.sales holds " in result.output
+    assert f"check {RAW_RECONCILES.name} on meta/data_profile: fct_sales has " in result.output
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        failed = connection.execute(
+            "select distinct check_name, status from meta.check_results where status = 'fail' order by 1"
+        ).fetchall()
+    assert failed == [(RAW_RECONCILES.name, "fail"), (FILES_RECONCILE.name, "fail")]
+    assert rows > 0
