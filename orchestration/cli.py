@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from rich.console import Console
 
-from orchestration.settings import Settings, SettingsError, check_home
+from orchestration.settings import Settings, SettingsError, check_home, check_source
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,7 +44,7 @@ def main() -> None:
 @click.option("--full-refresh", is_flag=True, help="Read every file again and rebuild every table.")
 def run(source: str | None, as_of: str | None, home: Path | None, full_refresh: bool) -> None:
     """Refresh everything, publish it and print a summary."""
-    settings = _settings(source=source, as_of=as_of, home=home, full_refresh=full_refresh or None)
+    settings = _settings(is_read=True, source=source, as_of=as_of, home=home, full_refresh=full_refresh or None)
     console = Console()
     if not _execute("refresh", settings, console):
         raise SystemExit(1)
@@ -69,7 +69,7 @@ def publish(home: Path | None) -> None:
 @click.option("--if-absent", is_flag=True, help="Only where there is no raw data yet.")
 def raw(source: str | None, as_of: str | None, home: Path | None, if_absent: bool) -> None:
     """Read the source into raw Parquet, and nothing else."""
-    settings = _settings(source=source, as_of=as_of, home=home)
+    settings = _settings(is_read=True, source=source, as_of=as_of, home=home)
     if if_absent and (settings.raw / "pulse" / "clock" / "clock.parquet").exists():
         return
     if not _execute("raw", settings, Console()):
@@ -93,7 +93,7 @@ def query(sql: str, home: Path | None) -> None:
 @click.option("--port", type=int, default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui(source: str | None, as_of: str | None, home: Path | None, port: int) -> None:
     """Open the Dagster UI, with schedules on and the history kept in the home."""
-    settings = _settings(source=source, as_of=as_of, home=home)
+    settings = _settings(is_read=True, source=source, as_of=as_of, home=home)
     from orchestration.instance import UiError, serve_ui
 
     try:
@@ -335,9 +335,12 @@ def _fail(error: Exception) -> NoReturn:
     raise SystemExit(1) from None
 
 
-def _settings(**overrides: Any) -> Settings:
+def _settings(*, is_read: bool = False, **overrides: Any) -> Settings:
+    """The settings, of which the source must be there if it is to be read."""
     try:
         settings = Settings.from_environment(**overrides)
+        if is_read:
+            check_source(settings)
         check_home(settings)
         return settings
     except SettingsError as error:

@@ -47,6 +47,19 @@ def check_home(settings: Settings) -> None:
         raise SettingsError(f"--home / PULSE_DATA_DIR {settings.home} cannot be written to")
 
 
+def check_source(settings: Settings) -> None:
+    """See that there is something to read.
+
+    Raises:
+        SettingsError: The source is a path of nothing.
+    """
+    if settings.source not in ("auto", "synthetic") and not Path(settings.source).exists():
+        raise SettingsError(
+            f"--source / PULSE_SOURCE {settings.source} does not exist. A source is auto, synthetic, or the path of a "
+            "sources.yml, a folder or a file."
+        )
+
+
 class Settings(BaseModel):
     """The settings of one home.
 

@@ -79,8 +79,8 @@ def print_summary(console: Console, settings: Settings) -> None:
     console.rule(f"[bold]Customer Pulse[/], as of {as_of:%-d %B %Y}")
     console.print(shown(f"Source: {source}. Refresh {refresh}."))
     console.print(
-        f"[bold]{customers:,}[/] customers, {buyers:,} with an order. [bold]{sales:,}[/] sale lines in {orders:,} "
-        f"orders, {_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/]{currency}"
+        f"{_count(customers, 'customer')}, {buyers:,} with an order. {_count(sales, 'sale line')} in {orders:,} "
+        f"order{'' if orders == 1 else 's'}, {_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/]{currency}"
         + (f", {guests:,.2f} of it from guests." if guests else "."),
         highlight=False,
     )
@@ -94,7 +94,7 @@ def print_summary(console: Console, settings: Settings) -> None:
     console.print(table)
     if horizon is None:
         console.print(
-            f"At risk of leaving: not told for {without_probability:,} customers, too few have left or stayed to train "
+            f"At risk of leaving: not told for {_count(without_probability, 'customer')}, too few have left or stayed to train "
             "a model; they have a tier by recency.",
             highlight=False,
         )
@@ -188,6 +188,10 @@ def _print_rows(console: Console, outcomes: list[dict], settings: Settings) -> N
             console.print(shown(f"  {outcome['name']}: {outcome['quarantined']:,} rows in {place}"))
         if outcome["left_out"]:
             console.print(shown(f"  {outcome['name']}: {outcome['left_out']:,} more rows left out by a filter"))
+
+
+def _count(number: int, word: str) -> str:
+    return f"[bold]{number:,}[/] {word}{'' if number == 1 else 's'}"
 
 
 def _days(first: object, last: object) -> str:

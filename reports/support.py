@@ -66,7 +66,8 @@ def support_page(
         ],
         source=(
             "From marts.fct_tickets, ticket_topics, ticket_backlog_daily, support_priority_queue and "
-            "ml.ticket_anomalies in pulse.duckdb. Targets and business hours are the seeds sla_targets and business_hours."
+            "ml.ticket_anomalies in pulse.duckdb. Targets and business hours are the seeds sla_targets and "
+            "business_hours."
         ),
     )
 
