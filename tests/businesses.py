@@ -14,17 +14,23 @@ from reports.overview import overview_page
 from reports.page import SITE, render
 from reports.products import products_page
 from reports.site import add_page, publish_site
+from tests.further_businesses import FURTHER_PAGES, further, further_nothing
 
 AS_OF = pd.Timestamp("2026-11-20")
 EVIL = "</script><script>document.title='harmed'</script><img src=x onerror=document.title='harmed'>'\"&\u2028 é"
-PAGES = ("index", "customers", "products")
+PAGES = ("index", "customers", "products", "support", "web", "campaigns", "models", "quality")
 
 Frames = dict[str, dict[str, pd.DataFrame]]
 
 
 def business(size: int) -> Frames:
     """Everything there is to know about so many customers; the first one's name is a script."""
-    return {"overview": _overview(size), "customers": _customers(size), "products": _products(40)}
+    return {
+        "overview": _overview(size),
+        "customers": _customers(size),
+        "products": _products(40),
+        **further(size, AS_OF, EVIL),
+    }
 
 
 def sales_only(size: int) -> Frames:
@@ -38,7 +44,8 @@ def sales_only(size: int) -> Frames:
     overview["figures"].loc[overview["figures"]["metric"].isin(["conversion_rate", "gross_margin"]), "value"] = np.nan
     overview["actions"] = overview["actions"].assign(contactable=0, selected=0, expected_profit=np.nan)
     frames["products"] = {name: frame.head(0) for name, frame in frames["products"].items()}
-    return frames
+    frames["models"]["grades"] = frames["models"]["grades"].head(0)
+    return frames | {page: further_nothing(AS_OF)[page] for page in ("support", "web", "campaigns")}
 
 
 def one_customer() -> Frames:
@@ -60,12 +67,13 @@ def one_customer() -> Frames:
     products["categories"] = products["categories"].head(1)
     for name in ("months", "trends", "changes", "pairs"):
         products[name] = products[name].head(0)
-    return frames
+    return frames | {page: further_nothing(AS_OF)[page] for page in ("support", "web", "campaigns", "models")}
 
 
 def nothing() -> Frames:
     """Typed and empty."""
-    return {page: {name: frame.head(0) for name, frame in frames.items()} for page, frames in business(1).items()}
+    empty = {page: {name: frame.head(0) for name, frame in frames.items()} for page, frames in business(1).items()}
+    return empty | further_nothing(AS_OF)
 
 
 def publish(home: Path, frames: Frames) -> Path:
@@ -74,12 +82,11 @@ def publish(home: Path, frames: Frames) -> Path:
         "overview": overview_page(**frames["overview"]),
         "customers": customers_page(**frames["customers"]),
         "products": products_page(**frames["products"]),
+        **{name: make(frames[name]) for name, make in FURTHER_PAGES.items()},
     }
+    assert made.keys() == SITE.keys()
     for page in made.values():
         add_page(home, 1, render(page, Stamp(AS_OF.date(), 1)))
-    # The pages made elsewhere: the navigation leads to them.
-    for name in SITE.keys() - made.keys():
-        add_page(home, 1, render(Page(name, name.capitalize(), "", [], ""), Stamp(AS_OF.date(), 1)))
     publish_site(home, 1)
     return home / "reports"
 

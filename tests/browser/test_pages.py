@@ -172,7 +172,7 @@ def test_axe_finds_nothing(
     within = "{exclude: [['.js-plotly-plot']]}"
     run = f"const done = arguments[0]; axe.run({within}).then(result => done(result.violations))"
     violations = chromium.execute_async_script(run)
-    chromium.execute_script("document.querySelector('.table tbody button').click()")
+    chromium.execute_script("document.querySelector('.table tbody button')?.click()")
     violations += chromium.execute_async_script(run)
     assert [(each["impact"], each["id"], each["nodes"][0]["html"][:120]) for each in violations] == []
 
