@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +88,77 @@ def test_every_table_is_published_with_unique_keys(shop: Refresh, table: str, ke
     ((rows, keys),) = shop.query(f"select count(*), count(distinct ({key})) from {table}")
     assert rows == keys
     assert rows > 0
+
+
+LAST_90 = "> (select max(cutoff_date) from marts.customer_features) - 90"
+ON_PAGES = {
+    "unresolved tickets": (
+        "support.html",
+        r"Backlog: ([\d,]+) tickets? unresolved",
+        "select max_by(backlog_count, backlog_date) from marts.ticket_backlog_daily",
+    ),
+    "tickets that wait": (
+        "support.html",
+        r"Open queue: ([\d,]+) tickets? wait",
+        "select count(*) from marts.fct_tickets where state <> 'resolved'",
+    ),
+    "tickets with a mood": (
+        "support.html",
+        r"Mood: \w* ?\d+% of ([\d,]+) tickets",
+        f"select count(sentiment_score) from marts.fct_tickets where opened_on {LAST_90}",
+    ),
+    "first answers": (
+        "support.html",
+        r"% of ([\d,]+) first answers",
+        f"select count(is_first_response_within_business_target) from marts.fct_tickets where opened_on {LAST_90}",
+    ),
+    "visits": (
+        "web.html",
+        r"of ([\d,]+) visits ended in an order",
+        f"select count(*) from marts.fct_sessions where started_on {LAST_90}",
+    ),
+    "customers by intent": (
+        "web.html",
+        r"of ([\d,]+) customers? with recent visits looked",
+        "select count(*) from ml.customer_intent where intent_score is not null",
+    ),
+    "profit of all campaigns": (
+        "campaigns.html",
+        r'<dt>Net profit</dt><dd class="value">(-?[\d,]+)<',
+        "select cast(round(sum(net_profit)) as bigint) from marts.campaign_roi",
+    ),
+    "judged campaigns": (
+        "campaigns.html",
+        r"([\d,]+) of [\d,]+ campaigns can be judged",
+        "select count(net_profit) from marts.campaign_roi",
+    ),
+    "grades in their bounds": (
+        "models.html",
+        r"Planted truth: ([\d,]+) of",
+        "select count(*) filter (where passed) from ml.scorecard",
+    ),
+    "checks": (
+        "quality.html",
+        r"under ([\d,]+) checks",
+        "select count(distinct check_name) from meta.check_results",
+    ),
+    "refused rows": (
+        "quality.html",
+        r'<dt>Rows refused</dt><dd class="value">([\d,]+)<',
+        """
+        select sum(cast(file ->> 'quarantined' as bigint))
+        from (select unnest(cast(rows as json[])) as file from meta.refreshes)
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ON_PAGES)
+def test_numbers_on_pages_are_those_of_the_tables(shop: Refresh, what: str) -> None:
+    page, pattern, query = ON_PAGES[what]
+    shown = re.search(pattern, (shop.home / "reports" / page).read_text(encoding="utf-8"))
+    assert shown, pattern
+    assert int(shown[1].replace(",", "")) == shop.query(query)[0][0]
 
 
 def test_lifetime_values_are_told_of_everyone_with_an_order_from_all_that_was_booked(shop: Refresh) -> None:
