@@ -116,7 +116,7 @@ def _gains(tenths: pd.DataFrame, horizon: str) -> Chart:
     total, left = float(tenths["customers"].sum()), float(tenths["churned"].sum())
     if not left:
         return Chart(f"{horizon}: nobody left, so nobody could be found", NO_MODEL)
-    figure = plane("customers, the likeliest to leave first", "share of the leavers", tickformat=".0%", range=[0, 1.02])
+    figure = plane("customers, likeliest first", "share of the leavers", tickformat=".0%", range=[0, 1.02])
     figure.add_scatter(
         x=[0, *np.round(contacted, 6).tolist()],
         y=[0, *tenths["captured_rate"].round(6).tolist()],
@@ -180,7 +180,7 @@ def _contact_profit(steps: pd.DataFrame, horizon: str, assumed: pd.DataFrame) ->
     steps = steps.sort_values("bin")
     total = steps["customers"].iloc[-1]
     reached = (steps["customers"] / total).round(6).tolist()
-    figure = plane("customers contacted, the likeliest to leave first", "profit", tickformat="~s", rangemode="normal")
+    figure = plane("contacted, likeliest first", "profit", tickformat="~s", rangemode="normal")
     for name, column, colour, dash in (
         ("what it would have brought", "profit", BLUE, "solid"),
         ("what the probabilities promised", "expected_profit", ORANGE, "dash"),

@@ -6,7 +6,7 @@ Nothing here knows what is drawn.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import erfc, sqrt
 from typing import Any
@@ -158,6 +158,16 @@ def error_bars(values: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, 
 def shortened(name: str, most: int = 26) -> str:
     """A name that leaves room for the chart beside it."""
     return name if len(name) <= most else f"{name[: most - 1].rstrip()}…"
+
+
+def labels(names: Iterable[str]) -> list[str]:
+    """Names short enough for an axis, and different: what has the same label would share a bar."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in map(shortened, map(str, names)):
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def last_days(frame: pd.DataFrame, column: str, as_of: pd.Timestamp, days: int, ending: int = 0) -> pd.DataFrame:

@@ -39,7 +39,7 @@ def against_baselines(scores: pd.DataFrame) -> Chart:
     if not tasks:
         return Chart("Against plain rules", "No model of probabilities could be judged: there are too few customers.")
     rivals = list(dict.fromkeys(known["rival"]))
-    figure = bars_with_names(tasks, len(known) * 0.7, title_text="Brier score, less is better", tickformat=".2f")
+    figure = bars_with_names(tasks, len(known) * 0.7, title_text="Brier score", tickformat=".2f")
     colours = dict(zip(rivals, [BLUE, ORANGE, GREY, GREEN], strict=False))
     for rival in rivals:
         rows = known[known["rival"] == rival]
@@ -71,7 +71,7 @@ def against_baselines(scores: pd.DataFrame) -> Chart:
         title=title,
         note=(
             "Mean squared error of the probabilities on rows the models had not seen, "
-            f"{span(known['rows'].min(), known['rows'].max())} of them; 0 is perfect."
+            f"{span(known['rows'].min(), known['rows'].max())} of them; less is better, 0 is perfect."
         ),
         figure=figure,
         table=pd.DataFrame(

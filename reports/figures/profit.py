@@ -14,9 +14,9 @@ from reports.figures.findings import (
     bars_with_names,
     counted,
     error_bars,
+    labels,
     plane,
     share,
-    shortened,
     signed,
     switched,
 )
@@ -67,7 +67,7 @@ def by_campaign(campaigns: pd.DataFrame) -> Chart:
     shown = judged.tail(_CAMPAIGNS).iloc[::-1]
     pooled = pd.DataFrame({"label": ["all together"], "net_profit": profit, "half": (high - low) / 2})
     rows = pd.concat([pooled, shown], ignore_index=True)
-    names = _distinct([shortened(name) for name in rows["label"]])
+    names = labels(rows["label"])
     figure = bars_with_names(names, tickformat="~s", title_text="net profit")
     clear = [is_clear(value - half, value + half) for value, half in zip(rows["net_profit"], rows["half"], strict=True)]
     for name, chosen, colour, symbol in (
@@ -168,16 +168,6 @@ def _day(day: pd.Timestamp) -> str:
     return "not said" if pd.isna(day) else f"{day:%Y-%m-%d}"
 
 
-def _distinct(names: list[str]) -> list[str]:
-    """Names made different, so that equal ones do not share a line of the chart."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found
-
-
 def costs(campaigns: pd.DataFrame) -> Chart:
     """What the judged campaigns cost, by kind of cost.
 
@@ -190,7 +180,7 @@ def costs(campaigns: pd.DataFrame) -> Chart:
     columns = {"fixed_cost": "fixed", "contact_cost": "messages", "discount_given": "discount given"}
     money = judged[list(columns)].astype(float).fillna(0)
     shown = judged.tail(_CAMPAIGNS).iloc[::-1]
-    names = _distinct([shortened(name) for name in shown["label"]])
+    names = labels(shown["label"])
     figure = bars_with_names(names, tickformat="~s", title_text="cost", rangemode="tozero")
     for (column, name), colour in zip(columns.items(), (BLUE, ORANGE, GREY), strict=True):
         figure.add_bar(
@@ -255,8 +245,8 @@ def _profit_by(periods: pd.DataFrame, judged: pd.DataFrame, breakdown: str) -> C
     starts = pd.to_datetime(periods["part"])
     periods = periods.assign(label=[_period(start, breakdown) for start in starts], start=starts).sort_values("start")
     of_campaign = judged.dropna(subset=["starts_on"])
-    labels = of_campaign["starts_on"].map(lambda start: _period(start, breakdown))
-    half = (of_campaign["half"] ** 2).groupby(labels).sum() ** 0.5
+    periods_of = of_campaign["starts_on"].map(lambda start: _period(start, breakdown))
+    half = (of_campaign["half"] ** 2).groupby(periods_of).sum() ** 0.5
     periods = periods.assign(half=periods["label"].map(half)).tail(_PERIODS)
     figure = plane("", "net profit", tickformat="~s", rangemode="normal")
     figure.add_bar(
@@ -321,9 +311,10 @@ def by_part(profits: pd.DataFrame, campaigns: pd.DataFrame, column: str, what: s
     known = known.assign(half=known["part"].map(half), label=[_words(part) for part in known["part"]])
     known = known.sort_values(["net_profit", "part"], ascending=[True, False])
     low, high = known["net_profit"] - known["half"], known["net_profit"] + known["half"]
-    figure = bars_with_names(known["label"].tolist(), tickformat="~s", title_text="net profit")
+    names = labels(known["label"])
+    figure = bars_with_names(names, tickformat="~s", title_text="net profit")
     figure.add_bar(
-        y=[shortened(label) for label in known["label"]],
+        y=names,
         x=known["net_profit"].round(2).tolist(),
         orientation="h",
         marker_color=[BLUE if value >= 0 else ORANGE for value in known["net_profit"]],

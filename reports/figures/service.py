@@ -13,12 +13,12 @@ from reports.figures.findings import (
     bars_with_names,
     counted,
     error_bars,
+    labels,
     last_days,
     monthly,
     plane,
     share,
     share_interval,
-    shortened,
     timeline,
 )
 from reports.figures.style import BLUE, GREY, OCHRE, ORANGE
@@ -225,10 +225,11 @@ def waiting(tickets: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
     by_queue = by_queue.reindex(columns=list(_AGES), fill_value=0)
     by_queue = by_queue.assign(all=by_queue.sum(axis=1)).reset_index()
     by_queue = by_queue.sort_values(["all", "queue"], ascending=[True, False])
-    figure = bars_with_names(by_queue["queue"].tolist(), tickformat="~s")
+    names = labels(by_queue["queue"])
+    figure = bars_with_names(names, tickformat="~s")
     for name, colour in _AGES.items():
         figure.add_bar(
-            y=[shortened(queue) for queue in by_queue["queue"]],
+            y=names,
             x=by_queue[name].tolist(),
             orientation="h",
             name=name,

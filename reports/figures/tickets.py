@@ -14,13 +14,13 @@ from reports.figures.findings import (
     counted,
     counts_differ,
     error_bars,
+    labels,
     last_days,
     listed,
     monthly,
     share,
     share_interval,
     shares_differ,
-    shortened,
     timeline,
 )
 from reports.figures.style import BLUE, GREY, ORANGE
@@ -121,7 +121,7 @@ def unhappy_parts(parts: pd.DataFrame, what: str) -> Chart:
     shown = shown.assign(low=low, high=high).sort_values(["rate", "name"], ascending=[True, False])
     overall = total["negative_count"] / total["scored_count"]
     worse = shown["low"] > overall
-    names = [shortened(name) for name in shown["name"].astype(str)]
+    names = labels(shown["name"])
     figure = bars_with_names(names, tickformat=".0%", rangemode="tozero")
     figure.add_bar(
         y=names,
@@ -188,7 +188,7 @@ def topic_trends(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
     has_before = (as_of - begins).days >= 2 * RECENT_DAYS - 1
     counts["is_changed"] = counts_differ(counts["now"].tolist(), counts["before"].tolist()) if has_before else False
     counts = counts.sort_values(["now", "topic"], ascending=[True, False])
-    names = [shortened(name) for name in counts["topic"]]
+    names = labels(counts["topic"])
     figure = bars_with_names(names, tickformat="~s")
     periods = [(f"last {RECENT_DAYS} days", "now", BLUE)]
     if has_before:

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from reports.blocks import Chart
-from reports.figures.findings import bars_with_names, counted, listed, share, shortened, switched, timeline
-from reports.figures.style import AXIS, BLUE, GREEN, GREY, LAYOUT, OCHRE, ORANGE, TIME_AXIS, blank, change_in_words
+from reports.figures.findings import bars_with_names, counted, labels, listed, share, switched, timeline
+from reports.figures.style import AXIS, BLUE, GREEN, GREY, LAYOUT, OCHRE, ORANGE, TIME_AXIS, blank, compared
 
 _OUTCOMES = {"inserted": BLUE, "restated": GREEN, "duplicate": GREY, "quarantined": ORANGE}
 _STATUSES = {"pass": ("passed", BLUE), "warn": ("warned", OCHRE), "fail": ("failed", ORANGE)}
@@ -40,7 +40,7 @@ def rows_received(received: pd.DataFrame) -> Chart:
     return switched(
         {
             f"by {what}": Chart(
-                title=title,
+                title=f"{title}, by {what}" if len(views) > 1 else title,
                 note=note,
                 figure=_received_figure(counts, what),
                 table=pd.DataFrame(
@@ -87,12 +87,12 @@ def _received_figure(counts: pd.DataFrame, what: str) -> go.Figure:
             "legend": {**LAYOUT["legend"], "traceorder": "normal"},
         }
     )
-    labels = counts.index.astype(str).tolist()
+    keys = counts.index.astype(str).tolist()
     for name, colour in _OUTCOMES.items():
         values = counts[name].tolist()
         figure.add_bar(
-            x=values if is_by_table else labels,
-            y=labels if is_by_table else values,
+            x=values if is_by_table else keys,
+            y=keys if is_by_table else values,
             orientation="h" if is_by_table else "v",
             name=name,
             marker_color=colour,
@@ -114,9 +114,7 @@ def quarantine(refused: pd.DataFrame) -> Chart:
     reasons = refused.groupby(["table", "reason"])["row_count"].sum().reset_index()
     reasons = reasons.sort_values(["row_count", "table", "reason"], ascending=[False, True, True])
     shown = reasons.head(_REASONS).iloc[::-1]
-    names = [
-        shortened(f"{reason} ({table})", 44) for table, reason in zip(shown["table"], shown["reason"], strict=True)
-    ]
+    names = labels(f"{table}: {reason}" for table, reason in zip(shown["table"], shown["reason"], strict=True))
     figure = bars_with_names(names, tickformat="~s", title_text="rows", rangemode="tozero")
     figure.add_bar(
         y=names,
@@ -289,7 +287,7 @@ def _volume(weeks: pd.DataFrame, table: str, as_of: pd.Timestamp) -> Chart:
     title = f"{table}: {counted(now, 'row')} in the last four weeks"
     # A week that the data only began in would make the weeks before look small.
     if before and int(counts.index.max()) >= 8:
-        title += f", {change_in_words(now / before - 1, 'more', 'fewer')} {_than(now, before)} in the four before"
+        title += f", {compared(now / before - 1)} in the four before"
     return Chart(
         title=title,
         note=(
@@ -301,10 +299,6 @@ def _volume(weeks: pd.DataFrame, table: str, as_of: pd.Timestamp) -> Chart:
             {"Week to": [f"{day:%Y-%m-%d}" for day in ends], "Rows": counts.map("{:,}".format).to_list()}
         ).iloc[::-1],
     )
-
-
-def _than(now: int, before: int) -> str:
-    return "as" if abs(now / before - 1) < 0.005 else "than"
 
 
 def check_share(checks: pd.DataFrame) -> str:

@@ -22,6 +22,7 @@ from reports.figures.findings import (
     share,
     share_interval,
     shares_differ,
+    shortened,
     switched,
     timeline,
 )
@@ -64,7 +65,7 @@ def funnel(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
         figure.add_bar(
             x=names,
             y=(counts / counts["session_count"]).round(6).tolist(),
-            name=str(device),
+            name=shortened(str(device)),
             marker_color=colour,
             customdata=counts.tolist(),
             hovertemplate=f"{device}, %{{x}}: %{{y:.1%}}, %{{customdata:,}} visits<extra></extra>",

@@ -97,6 +97,10 @@ class TestUnhappyParts:
         more = pd.concat([self.PARTS, pd.DataFrame({"name": ["d"], "scored_count": [100], "negative_count": [70]})])
         assert unhappy_parts(more, "topic").title.endswith("; 1 other topic clearly above it too")
 
+    def test_products_of_one_name_keep_their_own_bars(self) -> None:
+        twins = self.PARTS.assign(name="A product with a name that is far too long for an axis")
+        assert len(set(drawn(unhappy_parts(twins, "product")).data[0].y)) == 3
+
     def test_none_stands_out(self) -> None:
         assert unhappy_parts(self.PARTS.tail(1), "product").title == (
             "Mood by product: none is clearly worse than the 40% of all tickets"
