@@ -1,4 +1,4 @@
-"""The web page: from visit to order, carts left behind, who visits, and who is about to buy. Frames in, a page out."""
+"""The web page: visits and carts, who visits, and who came close to an order. Frames in, a page out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 from reports.blocks import Column, Page, Section, Table, Tile
 from reports.figures.findings import RECENT_DAYS, beside, counted, last_days, share
 from reports.figures.style import amount
-from reports.figures.visits import carts, conversion, funnel, intent, personas
+from reports.figures.visits import LIKELY, carts, conversion, funnel, intent, personas
 from reports.missing import missing
 
 
@@ -27,9 +27,9 @@ def web_page(
         days: session_date, device_type, session_count, product_view_count, cart_count, purchase_count.
         abandonment: month, device_type, cart_count, abandoned_cart_count, abandoned_cart_value, recovered_cart_count.
         people: As marts.persona_distribution.
-        bands: lower (0, 10, ... 90), customer_count; one row a band of the intent score with customers.
+        bands: As `reports.figures.visits.intent` takes them.
         likely: customer_id, name, segment, persona, intent_score, session_count, last_session_on,
-            days_since_last_purchase; the customers with the highest scores.
+            days_since_last_order; the highest scores of those who have not ordered since their last visit.
     """
     as_of = pd.Timestamp(clock["as_of"].iloc[0])
     return Page(
@@ -42,7 +42,7 @@ def web_page(
             Section("", [_tiles(days, abandonment, bands, as_of)]),
             Section("From visit to order", beside(funnel(days, as_of), conversion(days, as_of))),
             Section("Carts left behind, and who visits", beside(carts(abandonment, as_of), personas(people))),
-            Section("Who is about to buy", [intent(bands), _likely(likely, bands)]),
+            Section("Who came close to an order", [intent(bands), _likely(likely, bands)]),
         ],
         source=(
             "From marts.funnel_daily, cart_abandonment, persona_distribution, ml.customer_intent and "
@@ -54,7 +54,7 @@ def web_page(
 _MISSING = missing(
     "visits",
     {"web.sessions": "session_id and started_at", "web.events": "event_id, event_type and occurred_at"},
-    "how far visits come, what is left in carts, who visits and who is about to buy",
+    "how far visits come, what is left in carts, who visits and who came close to an order",
 )
 
 
@@ -88,7 +88,7 @@ def _tiles(days: pd.DataFrame, abandonment: pd.DataFrame, bands: pd.DataFrame, a
     months = abandonment.assign(month=pd.to_datetime(abandonment["month"]))
     complete = months[months["month"] + pd.offsets.MonthEnd(0) <= as_of] if len(months) else months
     last = complete[complete["month"] == complete["month"].max()]
-    close = int(bands.loc[bands["lower"] >= 50, "customer_count"].sum())
+    close = bands.loc[(bands["lower"] >= LIKELY) & ~bands["has_ordered"].astype(bool), "customer_count"].sum()
     return [
         *figures,
         Tile(
@@ -102,26 +102,30 @@ def _tiles(days: pd.DataFrame, abandonment: pd.DataFrame, bands: pd.DataFrame, a
             amount(last["abandoned_cart_value"].sum()) if len(last) else "none",
             note=f"{last['month'].iloc[0]:%B %Y}" if len(last) else "no complete month of carts",
         ),
-        Tile("Looked likely to order", f"{close:,}", note=f"of {counted(bands['customer_count'].sum(), 'customer')}"),
+        Tile(
+            "Came close, no order since", f"{close:,}", note=f"of {counted(bands['customer_count'].sum(), 'customer')}"
+        ),
     ]
 
 
 def _likely(likely: pd.DataFrame, bands: pd.DataFrame) -> Table:
-    total = int(bands["customer_count"].sum())
-    which = f"the {len(likely):,} highest of {total:,}" if len(likely) < total else f"all {total:,}"
+    total = int(bands.loc[~bands["has_ordered"].astype(bool), "customer_count"].sum())
+    which = f"the first {len(likely):,} of {total:,}" if len(likely) < total else f"all {total:,}"
     return Table(
         "likely",
-        f"Customers by intent: {which}" if len(likely) else "Customers by intent",
+        f"Customers without an order since their last visit, by intent: {which}"
+        if len(likely)
+        else "Customers by intent",
         "Score 0 to 100: how probable it was that one of their visits would end in an order; older visits count less."
         if len(likely)
-        else f"No customer is known to have visited in the last {RECENT_DAYS} days.",
+        else f"Nobody is known to have visited in the last {RECENT_DAYS} days without ordering since.",
         [
             Column("customer_id", "Customer", is_searched=True, width=13),
             Column("name", "Name", is_searched=True, width=20),
             Column("intent_score", "Intent score", "number", decimals=1, width=10),
             Column("session_count", "Visits, 90 days", "number", width=10),
             Column("last_session_on", "Last visit", "date", width=12),
-            Column("days_since_last_purchase", "Days since last order", "number", width=12),
+            Column("days_since_last_order", "Days since last order", "number", width=12),
             Column("persona", "Persona", "category", is_filter=True, width=17),
             Column("segment", "Segment", "category", is_filter=True, width=19),
         ],

@@ -140,12 +140,14 @@ def _web(size: int, as_of: pd.Timestamp, evil: str, draw: np.random.Generator) -
     likely["intent_score"] = np.linspace(99, 1, listed)
     likely["session_count"] = 3
     likely["last_session_on"] = as_of
-    likely["days_since_last_purchase"] = 4.0
+    likely["days_since_last_order"] = 4.0
     return {
         "days": days,
         "abandonment": months,
         "people": people,
-        "bands": pd.DataFrame({"lower": range(0, 100, 10), "customer_count": [max(size // 10, 1)] * 10}),
+        "bands": pd.DataFrame({"lower": [*range(0, 100, 10)] * 2, "has_ordered": [True] * 10 + [False] * 10}).assign(
+            customer_count=max(size // 20, 1)
+        ),
         "likely": likely,
     }
 

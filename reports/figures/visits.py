@@ -1,4 +1,4 @@
-"""Charts of the web page: how far visits come, carts left behind, personas, and who is about to buy.
+"""Charts of the web page: how far visits come, carts left behind, personas, and who came close to an order.
 
 Frames in, charts out. What a cart, a persona or an intent is was decided upstream; personas bring their colours.
 """
@@ -40,7 +40,8 @@ _STEPS = {
 _DEVICE_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, OCHRE, GREY)
 _MONTHS = 24
 _WEEKS = 52
-_LIKELY = 50
+LIKELY = 50
+"""Scores from here on came close to an order."""
 _ALL = "all devices"
 
 
@@ -376,44 +377,57 @@ def _persona_table(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def intent(bands: pd.DataFrame) -> Chart:
-    """How close to buying the visits of customers came.
+    """How close to an order the visits of customers came, and who has not ordered since.
 
     Args:
-        bands: lower (0, 10, ... 90), customer_count; one row a band of the intent score that has customers.
+        bands: lower (0, 10, ... 90), has_ordered (on the day of the last visit, or later), customer_count; one row a
+            band of the intent score and answer that has customers.
     """
     if bands.empty:
-        return Chart("Who is about to buy", f"No customer is known to have visited in the last {RECENT_DAYS} days.")
-    counts = bands.set_index("lower")["customer_count"].reindex(range(0, 100, 10), fill_value=0)
-    likely = counts.index >= _LIKELY
+        return Chart(
+            "Who came close to an order", f"No customer is known to have visited in the last {RECENT_DAYS} days."
+        )
+    ordered = bands["has_ordered"].astype(bool)
+    parts = {
+        "no order since": (bands[~ordered], BLUE),
+        "has ordered": (bands[ordered], GREY),
+    }
+    counts = {
+        name: part.set_index("lower")["customer_count"].reindex(range(0, 100, 10), fill_value=0)
+        for name, (part, _) in parts.items()
+    }
     figure = plane("intent score", "customers", tickformat="~s")
-    for name, chosen, colour in ((f"{_LIKELY} or more", likely, BLUE), (f"below {_LIKELY}", ~likely, GREY)):
+    for name, (_, colour) in parts.items():
         figure.add_bar(
-            x=[lower + 5 for lower in counts.index[chosen]],
-            y=counts[chosen].tolist(),
+            x=[lower + 5 for lower in counts[name].index],
+            y=counts[name].tolist(),
             width=9,
             name=name,
             marker_color=colour,
-            customdata=[f"{lower} to {lower + 10}" for lower in counts.index[chosen]],
-            hovertemplate="score %{customdata}: %{y:,} customers<extra></extra>",
+            customdata=[f"{lower} to {lower + 10}" for lower in counts[name].index],
+            hovertemplate=f"score %{{customdata}}: %{{y:,}} customers, {name}<extra></extra>",
         )
-    figure.update_layout(showlegend=True)
+    figure.update_layout(barmode="stack", showlegend=True)
     figure.update_xaxes(range=[0, 100], dtick=25)
-    total, close = int(counts.sum()), int(counts[likely].sum())
+    total, waiting = int(bands["customer_count"].sum()), counts["no order since"]
+    close = int(waiting[waiting.index >= LIKELY].sum())
     return Chart(
         title=(
-            f"{close:,} of {counted(total, 'customer')} with recent visits looked more likely to order than not"
+            f"{close:,} of {counted(total, 'customer')} with recent visits came close to an order and "
+            f"{'has' if close == 1 else 'have'} not ordered since"
             if close
-            else f"None of {counted(total, 'customer')} with recent visits looked likely to order"
+            else f"None of {counted(total, 'customer')} with recent visits came close to an order without one since"
         ),
         note=(
             f"Customers with visits in the last {RECENT_DAYS} days by intent score: the probability, in percent, that "
-            "one of these visits would end in an order by what was done in it, older visits counting less."
+            "one of these visits would end in an order by what was done in it, older visits counting less; close from "
+            f"{LIKELY}."
         ),
         figure=figure,
         table=pd.DataFrame(
             {
-                "Score": [f"{lower} to {lower + 10}" for lower in counts.index],
-                "Customers": counts.map("{:,}".format).to_list(),
+                "Score": [f"{lower} to {lower + 10}" for lower in waiting.index],
+                **{name.capitalize(): counts[name].map("{:,}".format).to_list() for name in parts},
             }
         ).iloc[::-1],
     )

@@ -119,7 +119,7 @@ ON_PAGES = {
     ),
     "customers by intent": (
         "web.html",
-        r"of ([\d,]+) customers? with recent visits looked",
+        r"of ([\d,]+) customers? with recent visits came",
         "select count(*) from ml.customer_intent where intent_score is not null",
     ),
     "profit of all campaigns": (

@@ -169,21 +169,33 @@ class TestPersonas:
         assert personas(PEOPLE.head(0)).figure is None
 
 
-class TestIntent:
-    def test_half_and_more_is_likely(self) -> None:
-        chart = intent(pd.DataFrame({"lower": [0, 40, 50, 90], "customer_count": [10, 5, 2, 1]}))
-        assert chart.title == "3 of 18 customers with recent visits looked more likely to order than not"
-        likely, others = drawn(chart).data
-        assert (sum(likely.y), sum(others.y)) == (3, 15)
-        assert likely.x == (55, 65, 75, 85, 95)
+BANDS = pd.DataFrame(
+    {
+        "lower": [0, 40, 50, 90, 90],
+        "has_ordered": [False, False, False, True, False],
+        "customer_count": [10, 5, 2, 4, 1],
+    }
+)
 
-    def test_nobody_is(self) -> None:
-        assert intent(pd.DataFrame({"lower": [0], "customer_count": [1]})).title == (
-            "None of 1 customer with recent visits looked likely to order"
+
+class TestIntent:
+    def test_who_has_ordered_since_is_no_longer_about_to(self) -> None:
+        chart = intent(BANDS)
+        assert chart.title == ("3 of 22 customers with recent visits came close to an order and have not ordered since")
+        waiting, ordered = drawn(chart).data
+        assert waiting.y == (10, 0, 0, 0, 5, 2, 0, 0, 0, 1)
+        assert ordered.y == (0, 0, 0, 0, 0, 0, 0, 0, 0, 4)
+
+    def test_one_and_none(self) -> None:
+        assert intent(BANDS.tail(1)).title == (
+            "1 of 1 customer with recent visits came close to an order and has not ordered since"
+        )
+        assert intent(BANDS.iloc[[0, 3]]).title == (
+            "None of 14 customers with recent visits came close to an order without one since"
         )
 
     def test_nothing(self) -> None:
-        assert intent(pd.DataFrame({"lower": [], "customer_count": []})).figure is None
+        assert intent(BANDS.head(0)).figure is None
 
 
 class TestPage:
@@ -196,7 +208,7 @@ class TestPage:
             "intent_score": [99.9],
             "session_count": [3],
             "last_session_on": [AS_OF],
-            "days_since_last_purchase": [None],
+            "days_since_last_order": [None],
         }
     )
 
@@ -206,11 +218,13 @@ class TestPage:
             days=TWO,
             abandonment=TestCarts.MONTHS,
             people=PEOPLE,
-            bands=pd.DataFrame({"lower": [90, 0], "customer_count": [1, 4]}),
+            bands=BANDS,
             likely=self.LIKELY,
         )
         tables = [block for section in page.sections for block in section.blocks if isinstance(block, Table)]
-        assert [table.title for table in tables] == ["Customers by intent: the 1 highest of 5"]
+        assert [table.title for table in tables] == [
+            "Customers without an order since their last visit, by intent: the first 1 of 18"
+        ]
         assert '"<script>"' not in render(page, Stamp(AS_OF.date(), 1))["web.html"]
 
     def frames(self, days: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -219,7 +233,7 @@ class TestPage:
             "days": days,
             "abandonment": TestCarts.MONTHS.head(0),
             "people": PEOPLE.assign(customer_count=0, session_count=0),
-            "bands": pd.DataFrame({"lower": [], "customer_count": []}),
+            "bands": BANDS.head(0),
             "likely": self.LIKELY.head(0),
         }
 

@@ -17,9 +17,19 @@ def _page(frames: Mapping[str, pd.DataFrame]) -> "Page":
     return web_page(**frames)
 
 
+_SCORED = """
+    select
+        intent.customer_id, intent.intent_score, intent.session_count, intent.last_session_on, rfm.segment,
+        rfm.days_since_last_order,
+        coalesce(rfm.days_since_last_order <= intent.as_of - intent.last_session_on, false) as has_ordered
+    from ml.customer_intent as intent
+    left join marts.customer_rfm as rfm on intent.customer_id = rfm.customer_id
+    where intent.intent_score is not null
+"""
+
 PAGE = ReportPage(
     name="web",
-    description="From visit to order by device, carts left behind, personas and who is about to buy.",
+    description="From visit to order by device, carts left behind, personas and who came close to an order.",
     queries={
         "clock": CLOCK,
         "days": """
@@ -43,25 +53,27 @@ PAGE = ReportPage(
             from marts.persona_distribution
             order by display_order
         """,
-        "bands": """
+        # By the day: an order of the day of the last visit came of it.
+        "bands": f"""
+            with scored as ({_SCORED})
             select
                 cast(least(floor(intent_score / 10) * 10, 90) as bigint) as lower,
+                has_ordered,
                 count(*) as customer_count
-            from ml.customer_intent
-            where intent_score is not null
-            group by 1
-            order by 1
+            from scored
+            group by 1, 2
+            order by 1, 2
         """,
-        "likely": """
+        "likely": f"""
+            with scored as ({_SCORED})
             select
-                intent.customer_id, customers.name, rfm.segment, personas.persona, intent.intent_score,
-                intent.session_count, intent.last_session_on, rfm.days_since_last_order as days_since_last_purchase
-            from ml.customer_intent as intent
-            left join marts.dim_customers as customers on intent.customer_id = customers.customer_id
-            left join marts.customer_rfm as rfm on intent.customer_id = rfm.customer_id
-            left join ml.customer_personas as personas on intent.customer_id = personas.customer_id
-            where intent.intent_score is not null
-            order by intent.intent_score desc, intent.customer_id
+                scored.customer_id, customers.name, scored.segment, personas.persona, scored.intent_score,
+                scored.session_count, scored.last_session_on, scored.days_since_last_order
+            from scored
+            left join marts.dim_customers as customers on scored.customer_id = customers.customer_id
+            left join ml.customer_personas as personas on scored.customer_id = personas.customer_id
+            where not scored.has_ordered
+            order by scored.intent_score desc, scored.customer_id
             limit 1000
         """,
     },
