@@ -12,6 +12,7 @@ from reports.figures.service import backlog_weeks, promises_by_priority, promise
 from reports.figures.tickets import mood, topic_trends, unhappy_parts
 from reports.missing import missing
 
+_PROMISE_TONES: Mapping[str, Tone] = {"overdue": "bad", "in time": "plain"}
 _PRIORITY_TONES: Mapping[str, Tone] = {"urgent": "bad", "high": "warn", "normal": "plain", "low": "plain"}
 
 
@@ -24,7 +25,7 @@ def support_page(
     products: pd.DataFrame,
     backlog: pd.DataFrame,
     sentiment: pd.DataFrame,
-    ages: pd.DataFrame,
+    waits: pd.DataFrame,
     queue: pd.DataFrame,
 ) -> Page:
     """The page.
@@ -40,20 +41,20 @@ def support_page(
         backlog: backlog_date, opened_count, resolved_count, backlog_count; every day from the first ticket.
         sentiment: customer_id, name, ticket_count, negative_count, expected_rate, q_value, is_anomaly; one row a
             customer with tickets enough to be judged.
-        ages: queue, opened_on, ticket_count; all unresolved tickets, a row a queue and day.
-        queue: ticket_id, customer_id, queue, queue_position, topic, priority, urgency, opened_on, routing_hint; the
-            unresolved tickets to take first.
+        waits: As `reports.figures.service.waiting` takes them: all unresolved tickets.
+        queue: position, ticket_id, customer_id, queue, priority, is_overdue, value_tier, is_at_risk, topic, opened_on,
+            segment, routing_hint; the unresolved tickets to take first.
     """
     as_of = pd.Timestamp(clock["as_of"].iloc[0])
-    waits = int(ages["ticket_count"].sum())
+    number = int(waits["ticket_count"].sum())
     return Page(
         name="support",
         heading="Support",
-        lead=_lead(days, waits, as_of),
+        lead=_lead(days, number, as_of),
         sections=[_MISSING]
         if days.empty
         else [
-            Section("", [_tiles(days, backlog, sentiment, waits, as_of)]),
+            Section("", [_tiles(days, backlog, sentiment, number, as_of)]),
             Section(
                 "How customers feel",
                 [mood(days, as_of), *beside(unhappy_parts(topics, "topic"), unhappy_parts(products, "product"))],
@@ -61,11 +62,11 @@ def support_page(
             Section("Unusually unhappy customers", [_unusual(sentiment)]),
             Section("Promised times", beside(promises_kept(days, as_of), promises_by_priority(days, targets, as_of))),
             Section("What it is about", [topic_trends(days, as_of)]),
-            Section("What waits", [*beside(backlog_weeks(backlog), waiting(ages, as_of)), _queue(queue, waits)]),
+            Section("What waits", [*beside(backlog_weeks(backlog), waiting(waits, as_of)), _queue(queue, number)]),
         ],
         source=(
-            "From marts.fct_tickets, ticket_topics, ticket_backlog_daily, ticket_routing and ml.ticket_anomalies in "
-            "pulse.duckdb. Targets and business hours are the seeds sla_targets and business_hours."
+            "From marts.fct_tickets, ticket_topics, ticket_backlog_daily, support_priority_queue and ml.ticket_anomalies "
+            "in pulse.duckdb. Targets and business hours are the seeds sla_targets and business_hours."
         ),
     )
 
@@ -163,26 +164,32 @@ def _unusual(sentiment: pd.DataFrame) -> Table:
     )
 
 
-def _queue(queue: pd.DataFrame, waits: int) -> Table:
-    """What waits, the most urgent first; of very many, as many as anybody reads."""
-    rows = queue.sort_values(["urgency", "opened_on", "ticket_id"], ascending=[False, True, True])
-    which = f"the first {len(rows):,} of {waits:,}" if len(rows) < waits else f"all {waits:,}"
+def _queue(queue: pd.DataFrame, number: int) -> Table:
+    """What waits, what to take first on top; of very many, as many as anybody reads."""
+    rows = queue.assign(
+        overdue=["overdue" if flag else "in time" for flag in queue["is_overdue"]],
+        risk=["at risk" if flag else "not at risk" for flag in queue["is_at_risk"]],
+    )
+    which = f"the first {len(rows):,} of {number:,}" if len(rows) < number else f"all {number:,}"
     return Table(
         "queue",
-        f"Tickets to take next: {which}, by urgency, the oldest first" if len(rows) else "No ticket waits",
-        "Urgency: 1 (low priority) to 4 (urgent), one more for a negative mood and one more when reopened. Turn: place "
-        "within the queue."
+        f"Tickets to take next: {which}" if len(rows) else "No ticket waits",
+        "In the order of urgency (priority, a negative mood, reopened), of what is overdue, and of the customer's "
+        "value and risk. A row opens to show how to answer."
         if len(rows)
         else "Unresolved tickets would stand here in the order in which to take them.",
         [
             Column("ticket_id", "Ticket", is_searched=True, width=16),
+            Column("position", "Turn", "number", width=7),
             Column("queue", "Queue", "category", is_filter=True, width=15),
-            Column("queue_position", "Turn", "number", width=7),
             Column("priority", "Priority", "category", tones=_PRIORITY_TONES, is_filter=True, width=10),
-            Column("urgency", "Urgency", "number", width=9),
+            Column("overdue", "Promise", "category", tones=_PROMISE_TONES, is_filter=True, width=10),
+            Column("value_tier", "Customer's value", "category", is_filter=True, width=11),
             Column("topic", "Topic", is_searched=True, width=18),
-            Column("opened_on", "Opened", "date", width=11),
+            Column("opened_on", "Opened", "date", width=12),
             Column("customer_id", "Customer", is_searched=True, width=12),
+            Column("segment", "Segment", is_detail=True),
+            Column("risk", "Risk of leaving", is_detail=True),
             Column("routing_hint", "How to answer", is_detail=True),
         ],
         rows,

@@ -79,13 +79,16 @@ def _support(size: int, as_of: pd.Timestamp, evil: str, draw: np.random.Generato
     dates = pd.date_range(end=as_of, periods=400)
     waits = min(size, 300)
     queue = pd.DataFrame({"ticket_id": [f"T{number:05}" for number in range(waits)]})
+    queue["position"] = np.arange(1, waits + 1)
     queue["customer_id"] = [f"C{number:07}" for number in range(waits)]
     queue["queue"] = draw.choice(["Returns", "Billing"], waits)
-    queue["queue_position"] = np.arange(1, waits + 1)
-    queue["topic"] = draw.choice(topics, waits)
     queue["priority"] = draw.choice(["urgent", "high", "normal", "low"], waits)
-    queue["urgency"] = draw.integers(1, 7, waits)
+    queue["is_overdue"] = draw.random(waits) < 0.8
+    queue["value_tier"] = draw.choice(["High", "Medium", "Low"], waits)
+    queue["is_at_risk"] = False
+    queue["topic"] = draw.choice(topics, waits)
     queue["opened_on"] = as_of - pd.to_timedelta(draw.integers(0, 90, waits), "D")
+    queue["segment"] = "Champions"
     queue["routing_hint"] = evil
     sentiment = pd.DataFrame({"customer_id": [f"C{number:07}" for number in range(20)], "name": evil})
     sentiment["ticket_count"] = 10
@@ -104,7 +107,7 @@ def _support(size: int, as_of: pd.Timestamp, evil: str, draw: np.random.Generato
             {"backlog_date": dates, "opened_count": 5, "resolved_count": 4, "backlog_count": np.arange(400)}
         ),
         "sentiment": sentiment,
-        "ages": queue.groupby(["queue", "opened_on"]).size().rename("ticket_count").reset_index(),
+        "waits": queue.groupby(["queue", "opened_on", "is_overdue"]).size().rename("ticket_count").reset_index(),
         "queue": queue,
     }
 

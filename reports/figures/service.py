@@ -21,12 +21,11 @@ from reports.figures.findings import (
     share_interval,
     timeline,
 )
-from reports.figures.style import BLUE, GREY, OCHRE, ORANGE
+from reports.figures.style import BLUE, GREY, ORANGE
 from reports.figures.tickets import NO_TICKETS
 
 _MONTHS = 24
 _WEEKS = 52
-_AGES = {"up to a week": BLUE, "up to 30 days": OCHRE, "longer": ORANGE}
 _PRIORITIES = ("urgent", "high", "normal", "low")
 
 _PROMISES = {
@@ -74,7 +73,8 @@ def promises_kept(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
         note=(
             "Share within the target of the ticket's priority, in business minutes, by the month the ticket was opened "
             f"in: {counted(counts['answered_count'].sum(), 'answered ticket')} and "
-            f"{counted(counts['resolved_count'].sum(), 'resolved one')}. A ticket that still waits is in neither."
+            f"{counted(counts['resolved_count'].sum(), 'resolved one')}. What still waits is in neither, but in the open "
+            "queue below."
         ),
         figure=figure,
         table=pd.DataFrame(table),
@@ -211,45 +211,55 @@ def backlog_weeks(daily: pd.DataFrame) -> Chart:
 
 
 def waiting(tickets: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
-    """What waits for an answer or a solution, by queue and age.
+    """What waits for an answer or a solution, by queue, and what of it is past its promised time.
 
     Args:
-        tickets: queue, opened_on, ticket_count; unresolved tickets, a row a queue and day.
+        tickets: queue, opened_on, is_overdue, ticket_count; unresolved tickets, a row each of the first three.
         as_of: The day everything was computed for.
     """
     if tickets.empty:
         return Chart("Open queue", "No ticket waits.")
-    age = (as_of - pd.to_datetime(tickets["opened_on"])).dt.days
-    band = pd.cut(age, [-1, 7, 30, 10**6], labels=list(_AGES)).astype(str)
-    by_queue = tickets.groupby(["queue", band])["ticket_count"].sum().unstack(fill_value=0)
-    by_queue = by_queue.reindex(columns=list(_AGES), fill_value=0)
-    by_queue = by_queue.assign(all=by_queue.sum(axis=1)).reset_index()
+    overdue = tickets["is_overdue"].astype(bool)
+    by_queue = pd.DataFrame(
+        {
+            "all": tickets.groupby("queue")["ticket_count"].sum(),
+            "overdue": tickets[overdue].groupby("queue")["ticket_count"].sum(),
+            "first": pd.to_datetime(tickets["opened_on"]).groupby(tickets["queue"]).min(),
+        }
+    ).fillna({"overdue": 0})
+    by_queue = by_queue.astype({"overdue": int}).rename_axis("queue").reset_index()
     by_queue = by_queue.sort_values(["all", "queue"], ascending=[True, False])
     names = labels(by_queue["queue"])
-    figure = bars_with_names(names, tickformat="~s")
-    for name, colour in _AGES.items():
+    figure = bars_with_names(names, tickformat="~s", rangemode="tozero")
+    for name, values, colour in (
+        ("overdue", by_queue["overdue"], ORANGE),
+        ("still in time", by_queue["all"] - by_queue["overdue"], BLUE),
+    ):
         figure.add_bar(
             y=names,
-            x=by_queue[name].tolist(),
+            x=values.tolist(),
             orientation="h",
             name=name,
             marker_color=colour,
-            hovertemplate=f"%{{y}}: %{{x:,}} waiting {name}<extra></extra>",
+            hovertemplate=f"%{{y}}: %{{x:,}} {name}<extra></extra>",
         )
-    figure.update_layout(barmode="stack", showlegend=True, legend_traceorder="normal")
-    total, long = int(by_queue["all"].sum()), int(by_queue["longer"].sum())
+    figure.update_layout(barmode="stack", showlegend=True)
+    total, late = int(by_queue["all"].sum()), int(by_queue["overdue"].sum())
+    age = (as_of - by_queue["first"]).dt.days
+    wait = "waits" if total == 1 else "wait"
     return Chart(
-        title=f"Open queue: {counted(total, 'ticket')} {'waits' if total == 1 else 'wait'}, {long:,} for over 30 days",
+        title=f"Open queue: {counted(total, 'ticket')} {wait}, {late:,} past what was promised",
         note=(
-            "Unresolved tickets by queue and by days since they were opened, the oldest for "
-            f"{counted(age.max(), 'day')}."
+            "Unresolved tickets by queue. Overdue, around the clock: without an answer past the target of the answer, "
+            f"or without a solution past that of the solution. The oldest waits for {counted(age.max(), 'day')}."
         ),
         figure=figure,
         table=pd.DataFrame(
             {
                 "Queue": by_queue["queue"],
                 "Tickets": by_queue["all"].map("{:,}".format),
-                **{name.capitalize(): by_queue[name].map("{:,}".format) for name in _AGES},
+                "Overdue": by_queue["overdue"].map("{:,}".format),
+                "Oldest, days": age.map("{:,}".format),
             }
         ).iloc[::-1],
     )

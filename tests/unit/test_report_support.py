@@ -203,33 +203,41 @@ class TestTopics:
 
 QUEUE = pd.DataFrame(
     {
-        "ticket_id": ["t1", "t2", "t3"],
+        "position": [1, 2, 3],
+        "ticket_id": ["t3", "t1", "t2"],
         "customer_id": ["c1", None, "c1"],
-        "queue": ["Returns", "Billing", "Returns"],
-        "queue_position": [1, 1, 2],
-        "topic": ["<b>late</b>", "billing", "late"],
-        "priority": ["high", "low", "high"],
-        "urgency": [3, 1, 3],
-        "opened_on": AS_OF - pd.to_timedelta([7, 8, 31], unit="D"),
+        "queue": ["Returns", "Returns", "Billing"],
+        "priority": ["high", "high", "low"],
+        "is_overdue": [True, False, True],
+        "value_tier": ["High", None, "High"],
+        "is_at_risk": [True, False, True],
+        "topic": ["<b>late</b>", "late", "billing"],
+        "opened_on": AS_OF - pd.to_timedelta([31, 7, 8], unit="D"),
+        "segment": ["Champions", None, "Champions"],
         "routing_hint": "Answer.",
     }
 )
-
-
-AGES = QUEUE.groupby(["queue", "opened_on"], as_index=False).size().rename(columns={"size": "ticket_count"})
+WAITS = QUEUE[["queue", "opened_on", "is_overdue"]].assign(ticket_count=[1, 2, 1])
 
 
 class TestWaiting:
-    def test_ages(self) -> None:
-        chart = waiting(AGES, AS_OF)
-        assert chart.title == "Open queue: 3 tickets wait, 1 for over 30 days"
-        week, month, longer = drawn(chart).data
-        assert week.y == ("Billing", "Returns")
-        assert (week.x, month.x, longer.x) == ((0, 1), (1, 0), (0, 1))
-        assert chart.note.endswith("the oldest for 31 days.")
+    def test_what_is_past_its_promise(self) -> None:
+        chart = waiting(WAITS, AS_OF)
+        assert chart.title == "Open queue: 4 tickets wait, 2 past what was promised"
+        overdue, in_time = drawn(chart).data
+        assert overdue.y == ("Billing", "Returns")
+        assert (overdue.x, in_time.x) == ((1, 1), (0, 2))
+        assert chart.note.endswith("The oldest waits for 31 days.")
+        assert chart.table is not None
+        assert chart.table.iloc[0].tolist() == ["Returns", "3", "1", "31"]
+
+    def test_one_in_time(self) -> None:
+        assert waiting(WAITS.iloc[[1]].assign(ticket_count=1), AS_OF).title == (
+            "Open queue: 1 ticket waits, 0 past what was promised"
+        )
 
     def test_nothing_waits(self) -> None:
-        assert waiting(AGES.head(0), AS_OF).note == "No ticket waits."
+        assert waiting(WAITS.head(0), AS_OF).note == "No ticket waits."
 
 
 class TestPage:
@@ -253,7 +261,7 @@ class TestPage:
             "products": TestUnhappyParts.PARTS,
             "backlog": TestBacklog().daily(40, 1),
             "sentiment": self.SENTIMENT,
-            "ages": AGES,
+            "waits": WAITS,
             "queue": QUEUE,
         }
         return {"clock": pd.DataFrame({"as_of": [AS_OF]}), **{n: f.head(0) if empty else f for n, f in frames.items()}}
@@ -263,14 +271,14 @@ class TestPage:
         unusual, queue = [block for section in page.sections for block in section.blocks if isinstance(block, Table)]
         assert unusual.title == "1 of 2 customers is unhappier than chance explains"
         assert unusual.rows[["customer_id", "expected"]].to_numpy().tolist() == [["c1", 2.5]]
-        assert queue.title == "Tickets to take next: all 3, by urgency, the oldest first"
-        assert queue.rows["ticket_id"].tolist() == ["t3", "t1", "t2"]
-        assert page.lead == "5 tickets, 4 of them opened in the last 90 days; 3 tickets wait."
+        assert queue.title == "Tickets to take next: the first 3 of 4"
+        assert queue.rows["overdue"].tolist() == ["overdue", "in time", "overdue"]
+        assert page.lead == "5 tickets, 4 of them opened in the last 90 days; 4 tickets wait."
 
     def test_a_long_queue_is_cut_and_says_so(self) -> None:
         page = support_page(**{**self.frames(empty=False), "queue": QUEUE.head(2)})
         *_, queue = [block for section in page.sections for block in section.blocks if isinstance(block, Table)]
-        assert queue.title == "Tickets to take next: the first 2 of 3, by urgency, the oldest first"
+        assert queue.title == "Tickets to take next: the first 2 of 4"
 
     def test_text_from_data_is_escaped(self) -> None:
         html = render(support_page(**self.frames(empty=False)), Stamp(AS_OF.date(), 1))["support.html"]

@@ -83,18 +83,19 @@ PAGE = ReportPage(
             where found.q_value is not null
             order by found.customer_id
         """,
-        "ages": """
-            select queue, cast(opened_at as date) as opened_on, count(*) as ticket_count
-            from marts.ticket_routing
-            group by 1, 2
-            order by 1, 2
+        "waits": """
+            select queue, cast(opened_at as date) as opened_on, is_overdue, count(*) as ticket_count
+            from marts.support_priority_queue
+            group by 1, 2, 3
+            order by 1, 2, 3
         """,
         "queue": """
             select
-                ticket_id, customer_id, queue, queue_position, coalesce(topic, 'unknown') as topic,
-                coalesce(priority, 'unknown') as priority, urgency, cast(opened_at as date) as opened_on, routing_hint
-            from marts.ticket_routing
-            order by urgency desc, opened_at, ticket_id
+                position, ticket_id, customer_id, queue, coalesce(priority, 'unknown') as priority, is_overdue,
+                value_tier, is_at_risk, coalesce(topic, 'unknown') as topic, cast(opened_at as date) as opened_on,
+                segment, routing_hint
+            from marts.support_priority_queue
+            order by position
             limit 5000
         """,
     },
