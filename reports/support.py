@@ -65,8 +65,9 @@ def support_page(
             Section("What waits", [*beside(backlog_weeks(backlog), waiting(waits, as_of)), _queue(queue, number)]),
         ],
         source=(
-            "From marts.fct_tickets, ticket_topics, ticket_backlog_daily, support_priority_queue and ml.ticket_anomalies "
-            "in pulse.duckdb. Targets and business hours are the seeds sla_targets and business_hours."
+            "From marts.fct_tickets, ticket_topics, ticket_backlog_daily, support_priority_queue and "
+            "ml.ticket_anomalies in pulse.duckdb. Targets and business hours are the seeds sla_targets and "
+            "business_hours."
         ),
     )
 

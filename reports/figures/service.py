@@ -73,8 +73,8 @@ def promises_kept(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
         note=(
             "Share within the target of the ticket's priority, in business minutes, by the month the ticket was opened "
             f"in: {counted(counts['answered_count'].sum(), 'answered ticket')} and "
-            f"{counted(counts['resolved_count'].sum(), 'resolved one')}. What still waits is in neither, but in the open "
-            "queue below."
+            f"{counted(counts['resolved_count'].sum(), 'resolved one')}. What still waits is in neither, but in the "
+            "open queue below."
         ),
         figure=figure,
         table=pd.DataFrame(table),
