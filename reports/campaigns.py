@@ -84,8 +84,7 @@ def campaigns_page(
 _FORMULA = (
     "Many dashboards show it: the spend so far of the best tenth of customers whose churn probability is above 80 %, "
     "as if all of it were saved, at a cost of a tenth of it. Its return is 900 % for any data, because the cost is "
-    "defined as a tenth of the value. It measures nothing: what a campaign earns shows against customers who were held "
-    "back."
+    "defined as a tenth of the value. It measures nothing: what a campaign earns shows against customers held back."
 )
 
 

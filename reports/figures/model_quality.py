@@ -18,6 +18,7 @@ from reports.figures.findings import (
     error_bars,
     listed,
     plane,
+    share,
     shortened,
     span,
     switched,
@@ -305,7 +306,7 @@ def _graded(whole: pd.DataFrame, verdict: str, grade: str) -> Chart:
     figure.update_yaxes(showgrid=True)
     total, found = whole[of].fillna(0).sum(), whole[hits].fillna(0).sum()
     return Chart(
-        title=verdict,
+        title=f"{verdict}; {grade} {share(found, total)}" if total else f"{verdict}; {grade} of nothing",
         note=(
             f"{grade.capitalize()}: {what}, {found:,.0f} of {total:,.0f} over {counted(len(whole), 'detector')}; lines "
             "are 95 % intervals. A detector without any has no dot."

@@ -299,10 +299,11 @@ GRADES = pd.DataFrame(
 class TestScorecard:
     def test_how_many_grades_are_in_their_bounds(self) -> None:
         chart = scorecard(GRADES)
-        assert chart.title == "Planted truth: 2 of 3 grades in their bounds; not campaign roi"
+        assert chart.title == "Planted truth: 2 of 3 grades in their bounds; not campaign roi; precision 75%"
         assert [option.name for option in chart.options] == ["Precision", "Recall"]
         assert chart.options[0].note.startswith("Precision: findings that are true, 3 of 4 over 2 detectors")
         assert chart.options[1].note.startswith("Recall: planted effects that were found, 3 of 8 over 2 detectors")
+        assert chart.options[1].title.endswith("; recall 38%")
         # Without a finding there is no precision to draw.
         assert drawn(chart).data[0].y == ("ticket anomalies",)
 

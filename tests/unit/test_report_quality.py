@@ -31,7 +31,9 @@ TWICE = received((1, "a.csv", 100, 97, 0, 1, 2), (2, "a.csv", 0, 0, 0, 0, 0), (2
 class TestRowsReceived:
     def test_the_last_refresh_and_all(self) -> None:
         chart = rows_received(TWICE)
-        assert chart.title == "Every row is accounted for: 1,500 rows in refresh 2, 1,400 of them new, 0 refused"
+        assert chart.title == (
+            "Every row is accounted for: 1,500 rows in refresh 2, 1,400 of them new, 0 refused, by refresh"
+        )
         assert chart.note.endswith(
             "In 2 refreshes: 1,600 in, 1,497 inserted, 60 restated, 41 duplicate, 2 quarantined."
         )
@@ -50,7 +52,7 @@ class TestRowsReceived:
         assert drawn(first).data[0].x == (97,)
 
     def test_nothing_new(self) -> None:
-        assert rows_received(TWICE.head(2)).title == "Every row is accounted for; refresh 2 brought none"
+        assert rows_received(TWICE.head(2)).title == "Every row is accounted for; refresh 2 brought none, by refresh"
 
     def test_rows_that_are_lost_are_the_finding(self) -> None:
         lost = received((1, "a.csv", 100, 97, 0, 0, 2))
