@@ -125,7 +125,7 @@ def lifetime_holdout(metrics: Mapping[str, Any], notes: str, cutoff: pd.Timestam
         figure=figure,
         table=pd.DataFrame(
             {
-                "": [name.capitalize() for name in parts],
+                "Of": list(parts),
                 "Expected": [f"{part['expected']:,.0f}" for part in parts.values()],
                 "Came": [f"{part['actual']:,.0f}" for part in parts.values()],
                 "Correlation": [_figure(part.get("correlation")) for part in parts.values()],
@@ -194,7 +194,7 @@ def forecast_accuracy(metrics: Mapping[str, Any], notes: str) -> Chart:
             {
                 "Method": names,
                 "MASE": errors.map("{:.4f}".format),
-                "": ["in use" if name == used else "" for name in errors.index],
+                "In use": ["yes" if name == used else "no" for name in errors.index],
             }
         ).iloc[::-1],
     )

@@ -29,6 +29,7 @@ NO_CAMPAIGNS = (
 NOT_JUDGED = "No campaign has a control group and 30 days behind it: what campaigns earned cannot be told yet."
 _CAMPAIGNS = 30
 _PERIODS = 24
+_LABELS = 6
 
 
 def judged_campaigns(campaigns: pd.DataFrame) -> pd.DataFrame:
@@ -259,7 +260,11 @@ def _profit_by(periods: pd.DataFrame, judged: pd.DataFrame, breakdown: str) -> C
         customdata=periods["campaign_count"].tolist(),
         hovertemplate="%{x}: %{y:,.0f} from %{customdata} campaigns<extra></extra>",
     )
-    figure.update_xaxes(type="category", nticks=8)
+    # As many labels as a telephone has room for.
+    told = periods["label"].iloc[:: -(-len(periods) // _LABELS)]
+    figure.update_xaxes(
+        type="category", tickvals=told.tolist(), ticktext=told.str.replace(" ", "<br>", regex=False).tolist()
+    )
     last = periods.iloc[-1]
     change = last["net_profit_change"]
     before = ""

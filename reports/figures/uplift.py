@@ -86,18 +86,19 @@ def ranking(metrics: Mapping[str, Any], notes: str) -> Chart:
     tops = sorted(int(name.removeprefix("top_")) for name in metrics if name.startswith("top_"))
     if not tops:
         return Chart("Does the ranking hold?", notes or NO_UPLIFT)
-    steps = [(f"best {share}%", metrics[f"top_{share}"]) for share in tops]
-    steps.append(("everyone", metrics["average_effect"]))
+    steps = [(f"{share}%", metrics[f"top_{share}"]) for share in tops]
+    steps.append(("all", metrics["average_effect"]))
     rows = pd.DataFrame([{"who": who, **figures} for who, figures in steps])
-    figure = plane("", "extra orders a message", rangemode="normal")
+    figure = plane("contacted, best-ranked first", "extra orders a message", rangemode="normal")
     figure.add_scatter(
         x=rows["who"].tolist(),
         y=rows["estimate"].round(6).tolist(),
         mode="markers",
         marker={"color": BLUE, "size": 10},
         error_y=error_bars(rows["estimate"], rows["low"], rows["high"]),
-        hovertemplate="%{x}: %{y:.3f} extra orders a message<extra></extra>",
+        hovertemplate="%{x} contacted: %{y:.3f} extra orders a message<extra></extra>",
     )
+    figure.update_xaxes(type="category")
     figure.add_hline(y=round(float(metrics["average_effect"]["estimate"]), 6), line={"color": GREY, "dash": "dash"})
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
     qini, above = metrics["qini"], metrics["qini_above_churn"]
@@ -119,7 +120,7 @@ def ranking(metrics: Mapping[str, Any], notes: str) -> Chart:
         figure=figure,
         table=pd.DataFrame(
             {
-                "Contacted": rows["who"],
+                "Contacted, best-ranked first": rows["who"],
                 "Extra orders a message": rows["estimate"].map("{:.4f}".format),
                 "95 % interval": [f"{a:.4f} to {b:.4f}" for a, b in zip(rows["low"], rows["high"], strict=True)],
             }

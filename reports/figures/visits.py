@@ -59,7 +59,7 @@ def funnel(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
     if steps.empty:
         return Chart("From visit to order", f"There was no visit in the last {RECENT_DAYS} days.")
     steps = steps.sort_values("session_count", ascending=False, kind="stable")
-    names = list(_STEPS.values())
+    names = [name.replace(" ", "<br>") for name in _STEPS.values()]
     figure = plane("", "share of visits", tickformat=".0%", range=[0, 1.03])
     for device, colour in zip(steps.index, _colours(len(steps)), strict=True):
         counts = steps.loc[device]

@@ -230,7 +230,7 @@ class TestUplift:
     def test_the_ranking(self, ends: tuple[float, float], words: str) -> None:
         chart = ranking({**METRICS, "qini": {"estimate": 0.0026, "low": ends[0], "high": ends[1]}}, "")
         assert chart.title.startswith(words)
-        assert drawn(chart).data[0].x == ("best 10%", "best 50%", "everyone")
+        assert drawn(chart).data[0].x == ("10%", "50%", "all")
         assert drawn(chart).data[0].y == (0.2, 0.1, 0.06)
 
     def test_without_a_model_its_own_words(self) -> None:
