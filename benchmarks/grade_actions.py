@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy import stats
 
-from benchmarks.worlds import AS_OF, ROOT, STARTS_ON
+from benchmarks.worlds import AS_OF, ROOT
 from orchestration.assets.insights import churn
 from orchestration.dbt import close_files
 from orchestration.definitions import build_defs
@@ -45,6 +46,9 @@ from sources.synthetic.seasons import DAY, NEVER
 from sources.synthetic.world import Simulation
 
 Floats = NDArray[np.float64]
+
+STARTS_ON = AS_OF - timedelta(days=730)
+"""As in a home that begins on that day."""
 
 PERCENTS = (0, 5, 10, 15, 20, 25, 30)
 """Discounts whose orders are priced."""
@@ -164,7 +168,9 @@ def fill_home(home: Path, seed: int, customers: int) -> None:
         {}, home=home, source="synthetic", scale=customers, seed=seed, as_of=AS_OF, threads=1
     )
     definitions = build_defs(settings)
-    wanted = dg.AssetSelection.keys(dg.AssetKey(["marts", "next_best_actions"])).upstream()
+    wanted = (
+        dg.AssetSelection.keys(dg.AssetKey(["marts", "next_best_actions"])).upstream().required_multi_asset_neighbors()
+    )
     output = io.StringIO()
     with dg.DagsterInstance.ephemeral() as instance:
         only = sorted(wanted.resolve(definitions.resolve_asset_graph()))

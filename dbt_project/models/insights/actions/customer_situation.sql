@@ -128,7 +128,6 @@ with
             uplift.uplift_probability,
             uplift.uplift_low,
             uplift.uplift_high,
-            uplift.uplift_value,
             uplift.model_version as uplift_version,
             coalesce(uplift.as_of, churn.as_of, lifetime.as_of) as scores_as_of
         from customers
@@ -193,7 +192,6 @@ select
     cast(uplift_probability as double) as uplift_probability,
     cast(uplift_low as double) as uplift_low,
     cast(uplift_high as double) as uplift_high,
-    cast(uplift_value as double) as uplift_value,
     cast(uplift_version as varchar) as uplift_version,
     cast(scores_as_of as date) as scores_as_of
 from ranked

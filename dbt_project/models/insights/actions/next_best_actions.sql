@@ -59,7 +59,7 @@ with
         qualify row_number() over (partition by situations.customer_id order by rules.rule asc nulls last) = 1
     ),
 
-    -- measured: whatever campaigns have tried; assumed: what the rule offers, or else a plain message
+    -- measured: whatever campaigns have tried; assumed: what the rule offers, or a plain message where that does not pay
     options as (
         select
             ruled.customer_id,
@@ -77,10 +77,7 @@ with
             ) as extra_orders,
             case when ruled.is_measured then ruled.uplift_low * effects.effect_ratio end as extra_orders_low,
             case when ruled.is_measured then ruled.uplift_high * effects.effect_ratio end as extra_orders_high,
-            coalesce(
-                case when ruled.is_measured then ruled.uplift_value / nullif(ruled.uplift_probability, 0) end,
-                ruled.order_worth
-            ) as order_worth,
+            ruled.order_worth,
             coalesce(case when ruled.is_measured then effects.message_cost end, ruled.contact_cost) as contact_cost,
             effects.cost_rate * ruled.order_revenue as offer_cost_per_order,
             ruled.expected_orders_in_window
@@ -127,7 +124,7 @@ with
         qualify row_number() over (
             partition by customer_id
             order by
-                is_ruled desc nulls last,
+                is_ruled and expected_incremental_value > message_cost + offer_cost desc nulls last,
                 expected_incremental_value - message_cost - offer_cost desc nulls last,
                 offer_type asc nulls last,
                 discount_rate asc nulls first
@@ -209,7 +206,7 @@ select
         {{ filled_in('sentences', [
             ('open_negative_ticket_count', in_words('open_negative_ticket_count', 0)),
             ('intent_score', in_words('intent_score', 0)),
-            ('churn_percent', in_words('100 * churn_probability', 0)),
+            ('churn_percent', in_words('100 * churn_probability', 1)),
             ('churn_horizon_days', in_words('churn_horizon_days', 0)),
             ('days_since_last_order', in_words('days_since_last_order', 0)),
             ('order_count', in_words('order_count', 0)),
