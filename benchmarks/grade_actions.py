@@ -152,6 +152,11 @@ def _priced(simulation: Simulation, percent: int) -> tuple[Floats, Floats]:
 # The actions of a home
 # ---------------------------------------------------------------------------------------------------------------------
 
+MODELS = (
+    *("churn_scores", "churn_backtest", "churn_curves", "customer_lifetime_value", "customer_uplift"),
+    *("session_purchase_predictions", "customer_intent", "product_associations"),
+)
+"""The ml tables behind the actions, with those that are made in one step with them."""
 ACTIONS = """
 select customer_id, offer_type, discount_rate, expected_incremental_profit, churn_probability, contact_cost
 from marts.next_best_actions
@@ -161,7 +166,7 @@ order by customer_id
 
 
 def fill_home(home: Path, seed: int, customers: int) -> None:
-    """Refresh what the actions are made of, through the assets themselves."""
+    """Refresh what the actions are made of, through the assets themselves; all marts, and the models they read."""
     # The actions read one horizon, and the other models cost most of a refresh.
     churn.HORIZONS = (90,)  # type: ignore[assignment]
     settings = Settings.from_environment(

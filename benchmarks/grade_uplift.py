@@ -95,18 +95,19 @@ def main() -> None:
     """Grade and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20, help="worlds")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--customers", type=int, default=5_000, help="customers of each")
     options = parser.parse_args()
     rows = []
     with homes() as folder:
-        for seed in range(1, options.seeds + 1):
+        for seed in range(options.first, options.first + options.seeds):
             source = build(folder, seed, options.customers, ["contact_features"])
             with warehouse(folder) as connection:
                 frame = connection.execute("from marts.contact_features order by contact_id, customer_id").df()
             contacts = frame[frame["contact_id"].notna()]
             effects = pd.Series(expected_effects(contacts, source), index=contacts["contact_id"])
             rows += [graded(frame, effects, seed, share) for share in SHARES]
-            print(f"world {seed} of {options.seeds}", file=sys.stderr)
+            print(f"seed {seed}", file=sys.stderr)
     figures = pd.DataFrame(rows).drop(columns="seed").astype(float)
     grouped = figures.groupby("share")
     print(pd.DataFrame({share: part.drop(columns="share").mean() for share, part in grouped}).round(4).to_string())

@@ -146,14 +146,20 @@ with
         left join contacted on customers.customer_id = contacted.customer_id
     ),
 
+    -- fifths of value as in customer_360: equal customers, equal tiers
+    value_cuts as (
+        select {{ quintile_cuts('worth', 'value') }}
+        from joined
+        where order_count > 0
+    ),
+
     ranked as (
         select
-            *,
-            expected_orders_90d * {{ var('offer_valid_days') }} / 90.0 as expected_orders_in_window,
-            percent_rank() over (
-                partition by order_count > 0 order by worth asc nulls first, customer_id asc nulls first
-            ) as worth_rank
+            joined.*,
+            joined.expected_orders_90d * {{ var('offer_valid_days') }} / 90.0 as expected_orders_in_window,
+            joined.order_count > 0 and ({{ cuts_below('joined.worth', 'value_cuts.value') }}) = 4 as is_high_value
         from joined
+        cross join value_cuts
     )
 
 select
@@ -180,7 +186,7 @@ select
             false
         ) as boolean
     ) as is_at_risk,
-    cast(order_count > 0 and worth > 0 and worth_rank >= 0.8 as boolean) as is_high_value,
+    cast(is_high_value as boolean) as is_high_value,
     cast(clv_365d as double) as clv_365d,
     cast(next_order_on as date) as next_order_on,
     cast(intent_score as double) as intent_score,
