@@ -58,6 +58,10 @@ def _day(value: Any) -> str:
     return f"{pd.Timestamp(value):%-d %B %Y}"
 
 
+def _short_day(value: Any) -> str:
+    return f"{pd.Timestamp(value):%-d %b %Y}"
+
+
 def _money(value: Any) -> str:
     return f"{float(value):,.2f}"
 
@@ -90,10 +94,10 @@ def _tiles(customer: Mapping[str, Any]) -> list[Tile]:
         ),
         Tile(
             "Last order",
-            _told(customer, "last_purchase_at", _day),
+            _told(customer, "last_purchase_at", _short_day),
             note=_told(customer, "days_since_last_purchase", lambda days: f"{count(int(days), 'day')} before"),
         ),
-        Tile("Next order expected", _told(customer, "next_order_on", _day)),
+        Tile("Next order expected", _told(customer, "next_order_on", _short_day)),
         Tile("Probability of leaving", _told(customer, "churn_probability", _share), note=horizon),
         Tile(
             f"Expected {basis or 'value'} of a year",

@@ -90,17 +90,17 @@ def customers_page(
     contactable = int((customers["contactable"] == "yes").sum())
     again = int((buyers["purchase_count"] > 1).sum())
     tiles = [
-        Tile("Customers with an order", f"{len(buyers):,}", note=f"of {len(customers):,} known"),
-        Tile("Ordered more than once", f"{again / len(buyers):.0%}" if len(buyers) else "none", note=f"{again:,}"),
+        Tile("Have ordered", f"{len(buyers):,}", note=f"of {count(len(customers), 'customer')}"),
+        Tile("More than once", f"{again / len(buyers):.0%}" if len(buyers) else "none", note=f"{again:,} of them"),
         Tile(
             "At risk of leaving",
             f"{len(at_risk):,}" if judged else "not known",
             note=f"{amount(at_risk['total_spend'].sum())} spent so far" if judged else "too few for a model",
         ),
         Tile(
-            f"Expected {basis} of a year",
+            f"Expected {basis}",
             amount(buyers["clv_365d"].sum()) if valued.any() else "not known",
-            note=f"of {count(int(valued.sum()), 'customer')}",
+            note="in the coming 365 days",
         ),
         Tile("May be contacted", f"{contactable:,}", note="agreed to marketing"),
     ]

@@ -102,7 +102,7 @@ class TestCustomers:
     def test_tiles(self) -> None:
         people = business(60)["customers"]["customers"]
         shown = tiles(html(customers_page(**business(60)["customers"])))
-        assert shown["Customers with an order"] == "60"
+        assert shown["Have ordered"] == "60"
         assert shown["At risk of leaving"] == str(int(people["is_at_risk"].sum()))
         assert shown["May be contacted"] == str(int((people["contactable"] == "yes").sum()))
 
@@ -159,7 +159,7 @@ class TestCustomer:
         page = self.page(customer, orders.assign(line_count=1, unit_count=2.0))
         assert tiles(page) == {
             "Net revenue": "1,234.50",
-            "Last order": "1 November 2026",
+            "Last order": "1 Nov 2026",
             "Probability of leaving": "over 99%",
         }
         assert "<h1>Ada &lt;b&gt;Smith&lt;/b&gt;</h1>" in page
