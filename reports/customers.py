@@ -13,11 +13,9 @@ from reports.figures.customers import (
     cluster_scatter,
     cohort_retention,
     risk_tiers,
-    segment_history,
-    segment_moves,
-    segment_sizes,
     value_tenths,
 )
+from reports.figures.segments import segment_history, segment_moves, segment_sizes
 from reports.figures.style import amount, count
 
 RISK_TONES: Mapping[str, Tone] = {"High": "bad", "Medium": "warn", "Low": "good"}

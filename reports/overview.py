@@ -10,8 +10,8 @@ import pandas as pd
 
 from reports.blocks import Column, Item, Listing, Page, Section, Table, Tile, Tone
 from reports.figures.actions import action_profits, in_words
-from reports.figures.customers import segment_sizes
 from reports.figures.sales import daily_revenue, weekly_revenue
+from reports.figures.segments import segment_sizes
 from reports.figures.style import amount, count
 
 SEVERITY_TONES: Mapping[str, Tone] = {"critical": "bad", "warning": "warn", "info": "info"}

@@ -13,13 +13,11 @@ from reports.figures.customers import (
     cluster_scatter,
     cohort_retention,
     risk_tiers,
-    segment_history,
-    segment_moves,
-    segment_sizes,
     value_tenths,
 )
 from reports.figures.products import category_bars, level_changes, monthly_trends, pair_heatmap, product_months
 from reports.figures.sales import daily_revenue, weekly_revenue
+from reports.figures.segments import segment_history, segment_moves, segment_sizes
 
 MONDAY = pd.Timestamp("2026-01-05")
 
