@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -75,8 +75,8 @@ class Option:
     name: str
     title: str
     note: str
-    traces: Sequence[Mapping[str, object]]
-    layout: Mapping[str, object] = field(default_factory=dict)
+    traces: Sequence[Mapping[str, Any]]
+    layout: Mapping[str, Any] = field(default_factory=dict)
     table: pd.DataFrame | None = None
 
 
@@ -140,7 +140,7 @@ class Table:
         name: Element id; a page's tables have different ones.
         title: What it holds.
         note: Units, and which rows are in it; with no rows, what would fill it.
-        columns: In order; the first names the row.
+        columns: In order; the first names the row. Others without any value are left out.
         rows: A column each, in the order in which they are shown first.
         noun: What a row is, in the plural ("customers").
     """

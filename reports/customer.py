@@ -16,7 +16,7 @@ _CONSENT = {True: "yes, agreed to marketing", False: "no", None: "not known, so 
 
 
 def customer_page(
-    customer: Mapping[str, Any], orders: pd.DataFrame, products: pd.DataFrame, tickets: pd.DataFrame
+    customer: Mapping[Any, Any], orders: pd.DataFrame, products: pd.DataFrame, tickets: pd.DataFrame
 ) -> Page:
     """The page.
 

@@ -12,7 +12,7 @@ from reports.blocks import Column, Item, Listing, Page, Section, Table, Tile, To
 from reports.figures.actions import action_profits, in_words
 from reports.figures.sales import daily_revenue, weekly_revenue
 from reports.figures.segments import segment_sizes
-from reports.figures.style import amount, count
+from reports.figures.style import amount, compared, count
 
 SEVERITY_TONES: Mapping[str, Tone] = {"critical": "bad", "warning": "warn", "info": "info"}
 _HEADLINES = (
@@ -69,7 +69,7 @@ def overview_page(
             Section("What to do next", [action_profits(actions)]),
             Section("Revenue", [daily_revenue(daily_sales, forecast, unusual), weekly_revenue(daily_sales)]),
             Section("Customers", [segment_sizes(customers)]),
-            Section("In full", [_figures_table(known), _alerts_table(alerts)]),
+            Section("In full", [_figures_table(known), *([_alerts_table(alerts)] if len(alerts) > _SHOWN else [])]),
         ],
         source=(
             "From marts.overview, kpi_snapshots, alerts, next_best_actions, daily_sales, customer_360 and "
@@ -85,7 +85,7 @@ def _lead(known: pd.DataFrame, alerts: pd.DataFrame) -> str:
         row = revenue.iloc[0]
         parts.append(f"Net revenue of the last 30 days: {amount(float(row['value']))}")
         if pd.notna(row["change_ratio"]):
-            parts[0] += f", {row['change_ratio']:+.0%} on the 30 before"
+            parts[0] += f", {compared(float(row['change_ratio']))} in the 30 before"
     critical = int((alerts["severity"] == "critical").sum())
     parts.append(f"{count(len(alerts), 'alert')}" + (f", {critical:,} of them critical" if critical else ""))
     return ". ".join(parts) + "."
@@ -101,8 +101,8 @@ def _period(known: pd.DataFrame) -> str:
     )
 
 
-def _day(value: object) -> str:
-    return f"{pd.Timestamp(value):%-d %B %Y}"  # type: ignore[arg-type]
+def _day(value: Any) -> str:
+    return f"{pd.Timestamp(value):%-d %B %Y}"
 
 
 def _tile(row: Mapping[Hashable, Any], snapshots: pd.DataFrame) -> Tile:

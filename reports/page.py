@@ -292,10 +292,13 @@ def _table(table: Table, level: int, file: str = "") -> str:
 
 
 def _table_data(table: Table) -> dict[str, Any]:
+    first = table.columns[0].name
+    # A column that holds nothing says no more than its absence.
+    told = [column for column in table.columns if column.name == first or table.rows[column.name].notna().any()]
     return {
         "noun": table.noun,
         "length": len(table.rows),
-        "columns": [_column_data(column, table.rows[column.name]) for column in table.columns],
+        "columns": [_column_data(column, table.rows[column.name]) for column in told],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from reports.blocks import Column, Page, Section, Table, Tile, Tone
+from reports.blocks import Chart, Column, Page, Section, Table, Tile, Tone
 from reports.figures.products import category_bars, level_changes, monthly_trends, pair_heatmap, product_months
 from reports.figures.style import amount, count
 
@@ -37,6 +37,12 @@ COLUMNS = (
 )
 
 
+_SOURCE = (
+    "From marts.product_360, category_performance, monthly_product_sales, product_trends, product_pairs and "
+    "ml.trend_changes, product_associations in pulse.duckdb. Money is in the currency of the sales data."
+)
+
+
 def products_page(
     *,
     products: pd.DataFrame,
@@ -58,6 +64,8 @@ def products_page(
         pairs: product_id_a, product_id_b, pair_orders, lift, is_associated.
     """
     sold = products[products["unit_count"].fillna(0) > 0]
+    if sold.empty:
+        return Page("products", "Products", "", [Section("", [_unknown(products)])], _SOURCE)
     revenue, margin = float(sold["net_revenue"].sum()), float(sold["gross_margin"].sum())
     costs_known = bool(sold["gross_margin"].notna().any())
     returned = float((sold["return_rate"] * sold["unit_count"]).sum() / (sold["unit_count"].sum() or 1))
@@ -73,7 +81,7 @@ def products_page(
             amount(margin) if costs_known else "not known",
             note=(f"{margin / revenue:.0%} of net revenue" if revenue > 0 else "") if costs_known else "no unit costs",
         ),
-        Tile("Returned", f"{returned:.1%}" if len(sold) else "none", note="of what was sold"),
+        Tile("Returned", f"{returned:.1%}", note="of what was sold"),
     ]
     names = products.set_index("product_id")["name"]
     return Page(
@@ -89,16 +97,26 @@ def products_page(
             Section("Sold together", [pair_heatmap(pairs, names)]),
             Section("All products", [_table(products)]),
         ],
-        source=(
-            "From marts.product_360, category_performance, monthly_product_sales, product_trends, product_pairs and "
-            "ml.trend_changes, product_associations in pulse.duckdb. Money is in the currency of the sales data."
-        ),
+        source=_SOURCE,
+    )
+
+
+def _unknown(products: pd.DataFrame) -> Chart:
+    if len(products):
+        return Chart(
+            "No product has been sold yet",
+            f"{count(len(products), 'product')} known; the first sale with a product_id begins this page.",
+        )
+    return Chart(
+        "The sales name no products",
+        "Add a product_id to the sales to see what sells, what changes and what sells together; add products with "
+        "product_id, name, category and unit_cost (table shop.products) to see their names and margins.",
     )
 
 
 def _lead(sold: pd.DataFrame, revenue: float) -> str:
-    if sold.empty or revenue <= 0:
-        return "No product has been sold yet, or the sales name none."
+    if revenue <= 0:
+        return "No revenue is left after returns."
     ranked = sold.sort_values("net_revenue", ascending=False)
     fifth = ranked.head(max(1, round(len(ranked) / 5)))
     share = float(fifth["net_revenue"].sum()) / revenue
@@ -112,8 +130,6 @@ def _table(products: pd.DataFrame) -> Table:
         title=f"{count(len(products), 'product')}: search, sort, filter, open",
         note=(
             "Those of most net revenue first. Open a product for what it is bought with, its tickets and its customers."
-            if len(products)
-            else "They come with a product_id in the sales, or from shop.products."
         ),
         columns=COLUMNS,
         rows=products,

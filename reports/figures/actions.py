@@ -22,6 +22,12 @@ def action_profits(actions: pd.DataFrame) -> Chart:
     """
     chosen = actions[actions["selected"] > 0]
     everyone = int(actions["customers"].sum())
+    if everyone and not actions["contactable"].sum():
+        return Chart(
+            "Nobody is to be contacted: no customer is known to have agreed to marketing",
+            "Consent comes with the customers, in the column marketing_consent. What would suit each of the "
+            f"{count(everyone, 'customer')} stands in marts.next_best_actions all the same.",
+        )
     if chosen.empty:
         return Chart(
             "Nobody is to be contacted now",

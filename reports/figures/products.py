@@ -70,7 +70,7 @@ def category_bars(categories: pd.DataFrame) -> Chart:
     figure = blank(110 + 32 * len(rows))
     figure.add_bar(
         y=[short(name) for name in rows["category"]],
-        x=list(options[0].traces[0]["x"]),  # type: ignore[call-overload]
+        x=options[0].traces[0]["x"],
         orientation="h",
         marker_color=BLUE,
         hovertemplate="%{y}: %{x:,.2f}<extra></extra>",
@@ -243,7 +243,7 @@ def product_months(months: pd.DataFrame, products: pd.DataFrame) -> Chart:
     figure = blank()
     figure.add_bar(
         x=days,
-        y=list(options[0].traces[0]["y"]),  # type: ignore[call-overload]
+        y=options[0].traces[0]["y"],
         marker_color=BLUE,
         hovertemplate="%{x|%b %Y}: %{y:,.0f} units<extra></extra>",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from reports.blocks import Chart, Option
@@ -101,7 +103,7 @@ def segment_history(history: pd.DataFrame) -> Chart:
     figure = blank()
     figure.add_scatter(
         x=days,
-        y=list(options[0].traces[0]["y"]),  # type: ignore[call-overload]
+        y=options[0].traces[0]["y"],
         mode="lines+markers",
         line={"color": BLUE, "width": 2},
         hovertemplate="%{x|%-d %b %Y}: %{y:,} customers<extra></extra>",
@@ -127,7 +129,7 @@ def segment_moves(migration: pd.DataFrame) -> Chart:
         )
     periods = sorted(zip(migration["from_date"], migration["to_date"], strict=True), reverse=True)
     options = [_moves(migration, moved, start, end) for start, end in dict.fromkeys(periods)]
-    figure = blank(110 + 30 * max(len(option.traces[0]["y"]) for option in options))  # type: ignore[arg-type]
+    figure = blank(110 + 30 * max(len(option.traces[0]["y"]) for option in options))
     for name, colour, trace in (("came", BLUE, 0), ("left", ORANGE, 1)):
         figure.add_bar(
             **options[0].traces[trace],
@@ -144,7 +146,7 @@ def segment_moves(migration: pd.DataFrame) -> Chart:
     return Chart(first.title, first.note, figure, first.table, options, "Period", is_half=True)
 
 
-def _moves(migration: pd.DataFrame, moved: pd.DataFrame, start: object, end: object) -> Option:
+def _moves(migration: pd.DataFrame, moved: pd.DataFrame, start: Any, end: Any) -> Option:
     within = moved[(moved["from_date"] == start) & (moved["to_date"] == end)]
     period = migration[(migration["from_date"] == start) & (migration["to_date"] == end)]
     segments = sorted({*period["from_segment"], *period["to_segment"]} - {NEWCOMERS}, reverse=True)
@@ -153,7 +155,7 @@ def _moves(migration: pd.DataFrame, moved: pd.DataFrame, start: object, end: obj
     flows = within.sort_values(["customer_count", "from_segment", "to_segment"], ascending=[False, True, True])
     changed, there = flows[flows["from_segment"] != NEWCOMERS], period[period["from_segment"] != NEWCOMERS]
     total = int(changed["customer_count"].sum())
-    words = f"{pd.Timestamp(start):%-d %B} to {pd.Timestamp(end):%-d %B %Y}"  # type: ignore[arg-type]
+    words = f"{pd.Timestamp(start):%-d %B} to {pd.Timestamp(end):%-d %B %Y}"
     title = f"{words}: nobody changed segments"
     if total:
         most = changed.iloc[0]

@@ -324,6 +324,11 @@ class TestActions:
         assert "among 20 customers" in chart.note
         assert (drawn(chart).data[0].y, drawn(chart).data[0].x) == (("Win back",), (123.4,))
 
+    def test_without_consent_it_says_so(self) -> None:
+        chart = action_profits(self.ACTIONS.assign(contactable=0, selected=0))
+        assert chart.figure is None
+        assert chart.title == "Nobody is to be contacted: no customer is known to have agreed to marketing"
+
     def test_nobody_selected(self) -> None:
         chart = action_profits(self.ACTIONS.tail(2))
         assert chart.figure is None

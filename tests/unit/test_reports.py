@@ -173,6 +173,11 @@ class TestTables:
         assert len(files["customers.html"]) < 5_000
         assert "</script>" not in files["customers.data.js"]
 
+    def test_a_column_without_any_value_is_left_out(self) -> None:
+        table = replace(LETTERS, rows=LETTERS.rows.assign(spend=None, id=None))
+        names = [column["name"] for column in embedded(shown(table), "letters-data")["columns"]]
+        assert names == ["id", "risk", "share", "seen"]
+
     def test_no_rows_are_an_empty_state(self) -> None:
         html = shown(replace(LETTERS, rows=LETTERS.rows.head(0)))
         assert (
