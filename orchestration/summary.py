@@ -79,8 +79,8 @@ def print_summary(console: Console, settings: Settings) -> None:
     console.rule(f"[bold]Customer Pulse[/], as of {as_of:%-d %B %Y}")
     console.print(shown(f"Source: {source}. Refresh {refresh}."))
     console.print(
-        f"{_count(customers, 'customer')}, {buyers:,} with an order. {_count(sales, 'sale line')} in {orders:,} "
-        f"order{'' if orders == 1 else 's'}, {_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/]{currency}"
+        f"{_count(customers, 'customer')}, {buyers:,} with an order. {_count(sales, 'sale line')} in "
+        f"{_count(orders, 'order')}, {_days(first_day, last_day)}. Net revenue [bold]{revenue:,.2f}[/]{currency}"
         + (f", {guests:,.2f} of it from guests." if guests else "."),
         highlight=False,
     )
@@ -94,8 +94,8 @@ def print_summary(console: Console, settings: Settings) -> None:
     console.print(table)
     if horizon is None:
         console.print(
-            f"At risk of leaving: not told for {_count(without_probability, 'customer')}, too few have left or stayed to train "
-            "a model; they have a tier by recency.",
+            f"At risk of leaving: not told for {_count(without_probability, 'customer')}, too few have left or "
+            "stayed to train a model; they have a tier by recency.",
             highlight=False,
         )
     else:
