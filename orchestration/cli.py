@@ -169,15 +169,25 @@ def schema() -> None:
 @click.argument("customer")
 @_HOME
 def customer(customer: str, home: Path | None) -> None:
-    """Show one CUSTOMER, by id, name or e-mail address."""
+    """Show one CUSTOMER, by id, name or e-mail address, and write the customer's page for the browser."""
     from orchestration.customer_view import UnknownCustomerError, find_customer, print_customer, read_customer
 
-    with _published(_settings(home=home)) as connection:
+    settings = _settings(home=home)
+    with _published(settings) as connection:
         try:
-            found = read_customer(connection, find_customer(connection, customer))
+            customer_id = find_customer(connection, customer)
         except UnknownCustomerError as error:
             raise _PublishedFileError(str(error)) from None
-    print_customer(Console(), found)
+        console = Console()
+        print_customer(console, read_customer(connection, customer_id))
+        # Read first: drawing the page takes longer than all of the above.
+        from orchestration.customer_page import write_customer_page
+
+        try:
+            page = write_customer_page(connection, customer_id, settings.reports)
+        except OSError as error:
+            raise _PublishedFileError(f"the page cannot be written: {error}") from None
+    console.print(f"\nPage: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 @main.command()

@@ -35,6 +35,11 @@ class TestCustomer:
         shown = plain(NAMES[place])
         assert result.output.count(shown) >= 10
         assert f"C{place}" in result.output
+        page = Path(result.output.splitlines()[-1].removeprefix("Page: "))
+        assert page.parent == home / "reports"
+        html = page.read_text(encoding="utf-8")
+        assert f"C{place}" in html
+        assert not [element for element in ("<script>alert", "<b>") if element in html]
 
     def test_figures(self, home: Path) -> None:
         lines = [" ".join(line.split()) for line in pulse(home, "customer", "C9").output.splitlines()]
@@ -68,6 +73,14 @@ class TestCustomer:
         result = pulse(home, "customer", "C99")
         assert result.exit_code == 1
         assert "there is no customer with the id, name or e-mail C99. The nearest ids: C9, " in result.output
+
+    def test_a_page_that_cannot_be_written_is_told_after_the_view(self, home: Path, tmp_path: Path) -> None:
+        (tmp_path / "pulse.duckdb").symlink_to(home / "pulse.duckdb")
+        (tmp_path / "reports").write_text("a file where the folder should be")
+        result = pulse(tmp_path, "customer", "C9")
+        assert result.exit_code == 1
+        assert "What to do next" in result.output
+        assert "the page cannot be written" in result.output
 
     def test_nobody_in_particular(self, home: Path) -> None:
         assert "give an id" in pulse(home, "customer", " ").output

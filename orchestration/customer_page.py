@@ -1,4 +1,4 @@
-"""One customer's page, made when asked for from the published file; it belongs to no asset."""
+"""One customer's page, made when asked for from the published file; it belongs to no asset, and imports no Dagster."""
 
 from pathlib import Path
 
