@@ -22,6 +22,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 BUSINESS_PLACEHOLDER = "{{business_name}}"
 SHOP_PLACEHOLDER = "{{shop_url}}"
 UNSUBSCRIBE_PLACEHOLDER = "{{unsubscribe_url}}"
+PRODUCT_PLACEHOLDER = "{{suggested_product_name}}"
+"""Named as the column of the recipients that fills it."""
 
 NO_OFFER = "none"
 KINDS = {"action": "actions", "segment": "segments"}
@@ -42,6 +44,7 @@ class Draft:
         kind: What groups them: action or segment.
         about: The action or the segment.
         offer_label: What is offered, in short.
+        offer: What is offered, as the letter says it; None for nothing.
         recipients: How many they are.
         subject: One line.
         html: The body as a page.
@@ -52,6 +55,7 @@ class Draft:
     kind: str
     about: str
     offer_label: str
+    offer: str | None
     recipients: int
     subject: str
     html: str
@@ -78,16 +82,16 @@ def draft_letters(groups: pd.DataFrame, wordings: Mapping[str, str], business: s
     return drafts
 
 
-def drafts_page(drafts: Sequence[Draft], as_of: date, refresh: int, business: str | None) -> str:
+def drafts_page(drafts: Sequence[Draft], as_of: date, refresh: int) -> str:
     """The page that lists and previews the drafts.
 
     Args:
         drafts: As `draft_letters` gives them; their files lie beside the page.
         as_of: The day they were computed for.
         refresh: Number of the refresh.
-        business: The business's own name, or None.
     """
-    placeholders = [*([] if business else [BUSINESS_PLACEHOLDER]), SHOP_PLACEHOLDER, UNSUBSCRIBE_PLACEHOLDER]
+    every = (BUSINESS_PLACEHOLDER, PRODUCT_PLACEHOLDER, SHOP_PLACEHOLDER, UNSUBSCRIBE_PLACEHOLDER)
+    placeholders = [each for each in every if any(each in draft.text for draft in drafts)]
     return (
         _templates()
         .get_template("drafts.html.j2")
@@ -106,11 +110,12 @@ def _draft(group: Mapping[Hashable, Any], wordings: Mapping[str, str], business:
     }
     offer_type = None if pd.isna(group["offer_type"]) else str(group["offer_type"])
     rate = None if pd.isna(group["discount_rate"]) else float(group["discount_rate"])
+    offer = _offer(offer_type, rate, group["valid_until"], wordings)
     values = {
         "words": words,
         "subject": subject,
         "business": business,
-        "offer": _offer(offer_type, rate, group["valid_until"], wordings),
+        "offer": offer,
         "shop_link": SHOP_PLACEHOLDER,
         "unsubscribe_link": UNSUBSCRIBE_PLACEHOLDER,
     }
@@ -121,6 +126,7 @@ def _draft(group: Mapping[Hashable, Any], wordings: Mapping[str, str], business:
         kind=kind,
         about=_line(str(group["label"])),
         offer_label=_label(offer_type, rate),
+        offer=offer,
         recipients=int(group["recipients"]),
         subject=subject,
         html=templates.get_template("letter.html.j2").render(values),
@@ -155,7 +161,9 @@ def _offer(offer_type: str | None, rate: float | None, valid_until: Any, wording
 def _label(offer_type: str | None, rate: float | None) -> str:
     if offer_type in (None, NO_OFFER):
         return "no offer"
-    told = _line(str(offer_type)).replace("_", " ")
+    if offer_type == "discount" and rate is not None:
+        return f"{_percent(rate)} % off"
+    told = {"urgency": "limited time"}.get(str(offer_type), _line(str(offer_type)).replace("_", " "))
     return told if rate is None else f"{told} of {_percent(rate)} %"
 
 
@@ -165,7 +173,8 @@ def _percent(rate: float) -> str:
 
 def _filled(words: str, business: str) -> str:
     # Only the project's own words are templates; the name is a value, whatever it looks like.
-    return _line(Environment(autoescape=False).from_string(words).render(business=business))  # noqa: S701 - plain text
+    template = Environment(autoescape=False).from_string(words)  # noqa: S701 - plain text, escaped where it becomes HTML
+    return _line(template.render(business=business, product=PRODUCT_PLACEHOLDER))
 
 
 def _line(text: str) -> str:

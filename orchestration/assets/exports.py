@@ -181,7 +181,7 @@ def _drafted(
         (folder / f"{draft.name}.html").write_text(draft.html, encoding="utf-8")
         (folder / f"{draft.name}.txt").write_text(f"Subject: {draft.subject}\n\n{draft.text}", encoding="utf-8")
         write_query(connection, recipients_of(group, settings), folder / f"{draft.name}.csv", "csv")
-    page = drafts_page(drafts, as_of, refresh, settings.business_name)
+    page = drafts_page(drafts, as_of, refresh)
     (folder / "index.html").write_text(page, encoding="utf-8")
     by_action = [draft for draft in drafts if draft.kind == "action"]
     return dg.MaterializeResult(

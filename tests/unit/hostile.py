@@ -59,7 +59,8 @@ _TABLES = (
     """
     create table marts.fct_sales as
     select
-        customer_id, 'O' || customer_id as order_id, 'P' || customer_id as product_id, date '2025-12-24' as sold_on, true as is_order_line,
+        customer_id, 'O' || customer_id as order_id, 'P' || customer_id as product_id,
+        date '2025-12-24' as sold_on, true as is_order_line,
         cast(2 as decimal(18, 4)) as quantity, cast(-5.5 as decimal(18, 4)) as net_revenue
     from marts.dim_customers
     """,

@@ -38,7 +38,8 @@ def test_the_discount_is_the_groups_and_stands_in_both_bodies(rate: float, told:
     assert sentence in draft.html
     assert sentence in draft.text
     assert draft.name == f"action-retention-discount-{told}"
-    assert draft.offer_label == f"discount of {told} %"
+    assert draft.offer_label == f"{told} % off"
+    assert draft.offer == sentence
 
 
 def test_other_offers_in_their_own_words() -> None:
@@ -95,8 +96,15 @@ def test_a_segment_of_ones_own_gets_the_general_words() -> None:
 def test_without_a_name_a_placeholder_stays_and_the_page_says_so() -> None:
     drafts = letters(("action", "win_back", "Win back", "none", None, DAY, 1), business=None)
     assert "{{business_name}}" in drafts[0].text
-    assert "{{business_name}}, {{shop_url}}" in drafts_page(drafts, date(2026, 11, 20), 3, None)
-    assert "{{business_name}}" not in drafts_page(drafts, date(2026, 11, 20), 3, "Corner Shop")
+    page = drafts_page(drafts, date(2026, 11, 20), 3)
+    assert "by your mailing program: {{business_name}}, {{shop_url}}, {{unsubscribe_url}}." in page
+
+
+def test_the_suggested_product_is_left_to_the_mailing_program() -> None:
+    drafts = letters(("action", "cross_sell", "Cross sell", "none", None, DAY, 1))
+    assert "often chose this with it: {{suggested_product_name}}." in drafts[0].text
+    page = drafts_page(drafts, date(2026, 11, 20), 3)
+    assert "by your mailing program: {{suggested_product_name}}, {{shop_url}}, {{unsubscribe_url}}." in page
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -105,7 +113,7 @@ def test_names_are_values_never_markup_templates_or_headers(name: str) -> None:
         pd.DataFrame([("segment", name, name, name, 0.1, DAY, 1)], columns=COLUMNS), {name: name}, business=name
     )
     (draft,) = drafts
-    page = drafts_page(drafts, date(2026, 11, 20), 3, name)
+    page = drafts_page(drafts, date(2026, 11, 20), 3)
     for html in (draft.html, page):
         assert not [element for element in ("<script", "<b>") if element in html]
         # what a template engine would make of {{7*7}}
@@ -131,17 +139,17 @@ def test_the_page_links_the_files_and_counts_the_recipients() -> None:
         ),
         date(2026, 11, 20),
         3,
-        "Corner Shop",
     )
     assert "As of 20 November 2026, refresh 3" in page
-    assert "Retention, discount of 15 %: 1,234\nrecipients." in page
-    assert "At Risk, discount of 15 %: 1\nrecipient." in page
+    assert "Retention, 15 % off: 1,234\nrecipients." in page
+    assert "At Risk, 15 % off: 1\nrecipient." in page
     for ending in ("html", "txt", "csv"):
         assert f'href="action-retention-discount-15.{ending}"' in page
-    assert 'sandbox=""' in page
+    assert "<p>Offered: 15 % off your order until 4 December 2026.</p>" in page
+    assert page.count('sandbox=""') == 2
 
 
 def test_nobody_to_write_to() -> None:
-    page = drafts_page(letters(), date(2026, 11, 20), 3, None)
+    page = drafts_page(letters(), date(2026, 11, 20), 3)
     assert page.count("Nobody is selected") == 2
     assert "<iframe" not in page
