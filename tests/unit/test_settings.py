@@ -37,6 +37,7 @@ def test_an_empty_variable_is_not_set() -> None:
         ("PULSE_SCALE", "many", "valid integer"),
         ("PULSE_TIMEZONE", "Berlin", "IANA time zone"),
         ("PULSE_DAILY_AT", "25:00", "pattern"),
+        ("PULSE_EXPORT_FORMATS", "csv,xlsx", "pattern"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(variable: str, value: str, words: str) -> None:
@@ -54,3 +55,9 @@ def test_an_unknown_variable_is_refused() -> None:
 def test_another_process_gets_the_same_settings(tmp_path: Path) -> None:
     settings = Settings.from_environment({}, home=tmp_path, as_of="2024-01-31", source=str(tmp_path / "x.csv"))
     assert Settings.from_environment(settings.environment()) == settings
+
+
+def test_formats_of_exports_are_listed_by_commas() -> None:
+    assert Settings.from_environment({}).formats_exported == ("csv", "json", "parquet")
+    assert Settings.from_environment({"PULSE_EXPORT_FORMATS": "parquet,csv,csv"}).formats_exported == ("parquet", "csv")
+    assert Settings.from_environment({"PULSE_EXPORT_FORMATS": "none"}).formats_exported == ()
