@@ -205,6 +205,10 @@ def _share(value: float) -> str:
     return "over 99%" if 0.995 < value < 1 else f"{value:.0%}"
 
 
+def _of_100(score: float) -> str:
+    return f"{score:.0f} of 100"
+
+
 def _of(column: str, form: Callable[[Any], str] = plain, after: str = "") -> Told:
     """A line of one column, with a word after it; empty where the column is."""
     return lambda row: f"{form(row[column])}{after}" if row.get(column) is not None else ""
@@ -312,12 +316,12 @@ _SECTIONS: tuple[tuple[str, tuple[tuple[str, Told], ...]], ...] = (
     (
         "Segment and behaviour",
         (
-            ("segment", _joined(_of("segment"), _of("segment_score", lambda score: f"score {score:.0f} of 100"))),
+            ("segment", _joined(_of("segment"), _of("segment_score", lambda score: f"score {_of_100(score)}"))),
             ("cluster", _of("cluster_name")),
             ("persona", _of("persona")),
-            ("intent", _of("intent_score", _share)),
+            ("intent", _of("intent_score", _of_100)),
             ("activity", _of("activity_trend")),
-            ("behaviour", _of("behaviour_score", lambda score: f"{score:.0f} of 100")),
+            ("behaviour", _of("behaviour_score", _of_100)),
             ("signals", _of("risk_signals")),
         ),
     ),

@@ -47,6 +47,7 @@ class TestCustomer:
             "so far 3 orders, -5.50 net",
             "next order 2026-01-01 expected",
             "segment 李雷, score 50 of 100",
+            "intent 62 of 100",
             "risk High, over 99% of no order in 90 days, at risk",
             "tickets 1, 1 of them negative, 1 open",
             "action retention, by email",
