@@ -49,7 +49,7 @@ class Export:
 
 
 _FIXED = (
-    Export("intent", "ml.customer_intent", "How likely a customer's last visits were to end in an order."),
+    Export("intent", "ml.customer_intent", "How much a customer's last visits look like an order, 0 to 100."),
     Export("churn_scores", "ml.churn_scores", "Probability of no order within 30, 90 and 180 days, with reasons."),
     Export("lifetime_value", "ml.customer_lifetime_value", "What customers are expected to be worth in 365 days."),
     Export(

@@ -52,7 +52,8 @@ _TABLES = (
         cast(null as double) as engagement_score, 0 as cluster_id, name as cluster_name, name as persona,
         'High' as value_tier, 'High' as risk_tier, true as is_at_risk, 0.9996::double as churn_probability,
         90 as churn_horizon_days, name as reason_1, name as recommended_action, 1 as ticket_count, 1 as negative_count,
-        1 as open_ticket_count, 62.4::double as intent_score, name as next_action_reason, 'retention' as next_action, 'email' as next_action_channel,
+        1 as open_ticket_count, 62.4::double as intent_score,
+        name as next_action_reason, 'retention' as next_action, 'email' as next_action_channel,
         'discount' as offer_type, 0.15::double as offer_discount_rate, name as offer_message
     from marts.dim_customers
     """,
