@@ -16,14 +16,12 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.beside import FOLDERS
 from orchestration.lock import writer_lock
 from orchestration.resources import build_resources, looked_at
 from orchestration.settings import Settings
-from reports.site import publish_site, waiting_site
+from reports.folders import PublishedFolder
 from sources.checksums import checksum
-
-FOLDERS = ("reports",)
-"""What is published beside the file."""
 
 _CARD = "version.json"
 
@@ -116,11 +114,12 @@ def put_in_place(settings: Settings, version: Version) -> None:
     temporary.unlink(missing_ok=True)
     _link_or_copy(version.file, temporary)
     temporary.replace(settings.published)
-    pages = waiting_site(settings.home, version.refresh)
-    if (version.folder / "reports").is_dir():
-        shutil.rmtree(pages, ignore_errors=True)
-        shutil.copytree(version.folder / "reports", pages, copy_function=_link_or_copy)
-        publish_site(settings.home, version.refresh)
+    for name in FOLDERS:
+        if (version.folder / name).is_dir():
+            place = PublishedFolder(settings.home, name)
+            waiting = place.begin(version.refresh)
+            shutil.copytree(version.folder / name, waiting, copy_function=_link_or_copy, dirs_exist_ok=True)
+            place.publish(version.refresh)
 
 
 def roll_back(settings: Settings, refresh: int | None, say: Callable[[str], None]) -> Version:

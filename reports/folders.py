@@ -31,18 +31,24 @@ class PublishedFolder:
         """Where the files of a refresh wait to be published."""
         return self.home / f".{self.name}-{refresh}"
 
-    def begin(self, refresh: int) -> Path:
-        """An empty folder for the files of a refresh; what was never published is cleared."""
-        self._recover()
-        for forgotten in self.home.glob(f".{self.name}-*"):
-            shutil.rmtree(forgotten)
+    def open(self, refresh: int) -> Path:
+        """The folder for the files of a refresh, with those it has already; what was never published is cleared."""
+        self.recover()
         folder = self.waiting(refresh)
-        folder.mkdir(parents=True)
+        for forgotten in self.home.glob(f".{self.name}-*"):
+            if forgotten != folder:
+                shutil.rmtree(forgotten)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def begin(self, refresh: int) -> Path:
+        """An empty folder for the files of a refresh."""
+        shutil.rmtree(self.waiting(refresh), ignore_errors=True)
+        return self.open(refresh)
 
     def publish(self, refresh: int) -> None:
         """Put the files of a refresh in place of the published ones; without new files, those stay."""
-        self._recover()
+        self.recover()
         waiting = self.waiting(refresh)
         if not waiting.exists():
             return
@@ -52,11 +58,11 @@ class PublishedFolder:
         waiting.rename(self.published)
         shutil.rmtree(self._old, ignore_errors=True)
 
-    @property
-    def _old(self) -> Path:
-        return self.home / f".{self.name}-old"
-
-    def _recover(self) -> None:
+    def recover(self) -> None:
         """Put back what a process left that died between the two steps in which a folder is replaced."""
         if self._old.exists() and not self.published.exists():
             self._old.rename(self.published)
+
+    @property
+    def _old(self) -> Path:
+        return self.home / f".{self.name}-old"

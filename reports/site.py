@@ -12,7 +12,11 @@ from pathlib import Path
 
 import plotly
 
+from reports.folders import PublishedFolder
 from reports.page import PLOTLY_FILE, SITE, data_file
+
+FOLDER = "reports"
+"""The folder's name in a home."""
 
 _STATIC = Path(__file__).parent / "static"
 SHARED: Mapping[str, Path] = {
@@ -33,13 +37,8 @@ def add_page(home: Path, refresh: int, files: Mapping[str, str]) -> Path:
     Returns:
         The folder that waits to be published.
     """
-    _recover(home)
-    folder = _waiting(home, refresh)
-    for forgotten in home.glob(".reports-*"):
-        if forgotten != folder:
-            shutil.rmtree(forgotten)
-    if not folder.exists():
-        folder.mkdir(parents=True)
+    folder = PublishedFolder(home, FOLDER).open(refresh)
+    if not any(folder.iterdir()):
         _add_shared(folder)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -69,45 +68,19 @@ def publish_site(home: Path, refresh: int) -> None:
         home: Folder that holds ``reports``.
         refresh: Number of the refresh.
     """
-    _recover(home)
-    waiting, published, old = _waiting(home, refresh), _published(home), _old(home)
+    place = PublishedFolder(home, FOLDER)
+    place.recover()
+    waiting = place.waiting(refresh)
     if not waiting.exists():
         return
     for name, (file, _) in SITE.items():
         if not (waiting / file).exists():
-            for kept in (published / file, published / data_file(name)):
+            for kept in (place.published / file, place.published / data_file(name)):
                 if kept.exists():
                     shutil.copyfile(kept, waiting / kept.name)
-    shutil.rmtree(old, ignore_errors=True)
-    if published.exists():
-        published.rename(old)
-    waiting.rename(published)
-    shutil.rmtree(old, ignore_errors=True)
+    place.publish(refresh)
 
 
 def _add_shared(folder: Path) -> None:
     for name, file in SHARED.items():
         shutil.copyfile(file, folder / name)
-
-
-def waiting_site(home: Path, refresh: int) -> Path:
-    """The folder from which `publish_site` takes the pages of a refresh."""
-    return _waiting(home, refresh)
-
-
-def _recover(home: Path) -> None:
-    """Put back what a process left that died between the two steps in which a folder is replaced."""
-    if _old(home).exists() and not _published(home).exists():
-        _old(home).rename(_published(home))
-
-
-def _published(home: Path) -> Path:
-    return home / "reports"
-
-
-def _waiting(home: Path, refresh: int) -> Path:
-    return home / f".reports-{refresh}"
-
-
-def _old(home: Path) -> Path:
-    return home / ".reports-old"

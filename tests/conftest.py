@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ class Refresh:
     succeeded: bool
     output: str
     home: Path
+    metadata: Mapping[str, Mapping[str, Any]]
+    """What Dagster keeps of each asset, by key."""
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the published file."""
@@ -51,11 +53,19 @@ def run_pipeline(home: Path, job: str = "refresh", only: str | None = None, **ov
     settings = Settings.from_environment({}, home=home, **overrides)
     output = io.StringIO()
     progress = Progress(Console(file=output, width=400))
+    metadata: dict[str, Mapping[str, Any]] = {}
+
+    def listen(entry: Any) -> None:
+        progress(entry)
+        event = entry.dagster_event
+        if event is not None and event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            metadata["/".join(event.asset_key.path)] = event.materialization.metadata
+
     with dg.DagsterInstance.ephemeral() as instance:
         selection = [dg.AssetKey(only.split("/"))] if only else None
-        succeeded = run_job(build_defs(settings), job, instance, progress, selection)
+        succeeded = run_job(build_defs(settings), job, instance, listen, selection)
     progress.finish(succeeded)
-    return Refresh(succeeded, output.getvalue(), home)
+    return Refresh(succeeded, output.getvalue(), home, metadata)
 
 
 def pulse(*arguments: str, timeout: int = 300, **variables: str) -> subprocess.CompletedProcess[str]:

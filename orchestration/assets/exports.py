@@ -16,6 +16,7 @@ import dagster as dg
 import duckdb
 import pandas as pd
 
+from orchestration.beside import EXPORTS
 from orchestration.exports import Export, exports, write_export, write_query
 from orchestration.preview import markdown_table
 from orchestration.published import quoted
@@ -119,7 +120,7 @@ def build_export_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.A
     )
     def export_files(raw: RawStore, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
         as_of, refresh = raw.folder.clock()
-        place = PublishedFolder(settings.home, settings.exports.name)
+        place = PublishedFolder(settings.home, EXPORTS)
         folder = place.begin(refresh)
         with warehouse.connect() as connection:
             files = [_written(connection, export, folder, settings) for export in exported]

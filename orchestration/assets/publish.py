@@ -8,14 +8,12 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.beside import publish_beside
 from orchestration.gate import objections, required_by, with_data_checks
-from orchestration.modes import share_waiting
 from orchestration.resources import RawStore, Warehouse, now
 from orchestration.settings import Settings
 from orchestration.soundness import note_sound
 from orchestration.versions import keep_version
-from reports.folders import PublishedFolder
-from reports.site import publish_site
 
 PUBLISHED = dg.AssetKey(["published", "pulse"])
 _SHOWN = 8
@@ -64,9 +62,7 @@ def build_publish_asset(
         for stranger in warehouse.drop_strangers(belonging):
             context.log.warning(f"{stranger} belongs to no model of the project and is dropped.")
         size = warehouse.publish(settings.published, refresh)
-        share_waiting(settings.home, refresh)
-        publish_site(settings.home, refresh)
-        PublishedFolder(settings.home, settings.exports.name).publish(refresh)
+        publish_beside(settings.home, refresh)
         keep_version(settings, refresh, as_of, now())
         tables = warehouse.read(
             """

@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
 from orchestration.assets.insights.lifetime import BOOKINGS
 from orchestration.gate import required_by, with_data_checks
+from reports.page import SITE
 from tests.conftest import Refresh, run_pipeline, tables
+from tests.exported import check_drafts, check_tables
 
 KEYS = {
     "marts.dim_customers": "customer_id",
@@ -300,3 +303,40 @@ def test_raw_alone_leaves_the_published_file(tmp_path: Path, sales_file: Callabl
         assert connection.execute(f"select as_of::varchar from '{home}/raw/pulse/clock/*.parquet'").fetchone() == (
             "2024-01-05",
         )
+
+
+def test_exports_and_drafts_are_of_the_published_refresh(shop: Refresh) -> None:
+    with duckdb.connect(str(shop.home / "pulse.duckdb"), read_only=True) as published:
+        assert check_tables(shop.home, published) >= 7
+        assert check_drafts(shop.home, published)
+        emails = published.execute("select email from marts.dim_customers where email is not null").fetchall()
+    texts = [file for file in (shop.home / "exports").rglob("*.*") if file.suffix != ".parquet"]
+    written = "".join(file.read_text(encoding="utf-8") for file in texts)
+    assert len(emails) > 100
+    assert not [email for (email,) in emails if email in written]
+
+
+def test_every_insight_has_its_figures_and_its_page_in_dagster(shop: Refresh) -> None:
+    audiences = shop.query("select table_name from information_schema.tables where table_name like 'audience_%'")
+    assert audiences
+    insights = [
+        *(name for (name,) in audiences),
+        *("customer_360", "product_360", "next_best_actions", "offers", "alerts", "overview", "kpi_snapshots"),
+        *("sales_call_list", "support_priority_queue", "leadership_monthly", "simple_retention_roi"),
+    ]
+    site = {str(shop.home / "reports" / file) for file, _ in SITE.values()}
+    for name in insights:
+        about = shop.metadata[f"marts/{name}"]
+        assert about["dagster/row_count"].value == shop.query(f"select count(*) from marts.{name}")[0][0]
+        assert [value for key, value in about.items() if isinstance(value, dg.IntMetadataValue) and "/" not in key]
+        assert about["page"].value in site, name
+    for key, about in shop.metadata.items():
+        if key.startswith("ml/"):
+            assert about["page"].value in site, key
+    for name, figure, query in (
+        ("customer_360", "at_risk", "select count(*) from marts.customer_360 where is_at_risk"),
+        ("next_best_actions", "selected", "select count(*) from marts.next_best_actions where is_selected"),
+        ("alerts", "critical", "select count(*) from marts.alerts where severity = 'critical'"),
+    ):
+        assert shop.metadata[f"marts/{name}"][figure].value == shop.query(query)[0][0]
+    assert shop.metadata["exports/drafts"]["page"].value == str(shop.home / "exports" / "drafts" / "index.html")

@@ -49,7 +49,7 @@ def home(tmp_path: Path) -> Settings:
 
 
 def publish(settings: Settings, refresh: int) -> None:
-    """What a refresh leaves at its end: the warehouse, a copy of it, pages, a version."""
+    """What a refresh leaves at its end: the warehouse, a copy of it, pages, exports, a version."""
     with duckdb.connect(str(settings.warehouse)) as connection:
         connection.execute(META_TABLES)
         connection.execute(
@@ -60,9 +60,10 @@ def publish(settings: Settings, refresh: int) -> None:
         connection.execute(f"create or replace table marts.numbers as select range + {refresh} as n from range(100000)")
     shutil.copyfile(settings.warehouse, settings.home / "copy")
     (settings.home / "copy").replace(settings.published)
-    shutil.rmtree(settings.reports, ignore_errors=True)
-    settings.reports.mkdir()
-    (settings.reports / "index.html").write_text(f"refresh {refresh}", encoding="utf-8")
+    for folder, name in ((settings.reports, "index.html"), (settings.exports, "exports.json")):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (folder / name).write_text(f"refresh {refresh}", encoding="utf-8")
     keep_version(settings, refresh, date(2026, 1, refresh), AT)
     note_sound(settings)
 
@@ -222,6 +223,7 @@ def test_rolling_back_goes_to_the_version_before_and_is_noted(home: Settings) ->
     version = roll_back(home, None, ignore)
     assert (version.refresh, version.as_of, published_refresh(home)) == (1, date(2026, 1, 1), 1)
     assert (home.reports / "index.html").read_text("utf-8") == "refresh 1"
+    assert (home.exports / "exports.json").read_text("utf-8") == "refresh 1"
     assert statuses(home) == [(1, "published"), (2, "rolled back")]
     # what readers see is not taken for a refresh that never published
     mend_home(home, warehouse_of(home), ignore)
