@@ -14,8 +14,7 @@ from orchestration.backup import finish_restore
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
 from orchestration.soundness import is_as_noted, trouble_with_duckdb, trouble_with_sqlite
-from orchestration.versions import kept_versions, published_refresh, put_in_place
-from reports.site import publish_site, waiting_site
+from orchestration.versions import kept_versions, publish_waiting, published_refresh, put_in_place
 
 _LEFTOVERS = (".*.duckdb.new", "*.duckdb.tmp", ".sound.json.new", "models/.*", "versions/.new")
 """What only an unfinished step leaves: unfinished copies, and what DuckDB wrote to disk for want of memory."""
@@ -80,9 +79,9 @@ HISTORY = {"history": ("runs.db", "runs/index.db"), "schedules": ("schedules.db"
 
 def _mend_published(settings: Settings, say: Callable[[str], None]) -> None:
     refresh = published_refresh(settings)
-    if refresh is not None and waiting_site(settings.home, refresh).exists():
-        # The process died after the file was put in place and before its pages were.
-        publish_site(settings.home, refresh)
+    if refresh is not None:
+        # Of a process that died after the file was put in place and before what belongs beside it.
+        publish_waiting(settings, refresh)
     if is_as_noted(settings, settings.published):
         return
     trouble = trouble_with_duckdb(settings.published, settings.build_memory)

@@ -90,11 +90,6 @@ def _add_shared(folder: Path) -> None:
         shutil.copyfile(file, folder / name)
 
 
-def waiting_site(home: Path, refresh: int) -> Path:
-    """The folder from which `publish_site` takes the pages of a refresh."""
-    return _waiting(home, refresh)
-
-
 def _recover(home: Path) -> None:
     """Put back what a process left that died between the two steps in which a folder is replaced."""
     if _old(home).exists() and not _published(home).exists():

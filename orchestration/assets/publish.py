@@ -4,6 +4,7 @@ Whether publishing is allowed is judged in `orchestration.gate`; how the file is
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,9 +14,7 @@ from orchestration.modes import share_waiting
 from orchestration.resources import RawStore, Warehouse, now
 from orchestration.settings import Settings
 from orchestration.soundness import note_sound
-from orchestration.versions import keep_version
-from reports.folders import PublishedFolder
-from reports.site import publish_site
+from orchestration.versions import keep_version, publish_waiting
 
 PUBLISHED = dg.AssetKey(["published", "pulse"])
 _SHOWN = 8
@@ -63,11 +62,14 @@ def build_publish_asset(
             raise dg.Failure(description=f"Not published:{listed}{more}", allow_retries=False)
         for stranger in warehouse.drop_strangers(belonging):
             context.log.warning(f"{stranger} belongs to no model of the project and is dropped.")
-        size = warehouse.publish(settings.published, refresh)
-        share_waiting(settings.home, refresh)
-        publish_site(settings.home, refresh)
-        PublishedFolder(settings.home, settings.exports.name).publish(refresh)
-        keep_version(settings, refresh, as_of, now())
+
+        def keep(file: Path) -> None:
+            share_waiting(settings.home, refresh)
+            keep_version(settings, file, refresh, as_of, now())
+            note_sound(settings, file)
+
+        size = warehouse.publish(settings.published, refresh, keep)
+        publish_waiting(settings, refresh)
         tables = warehouse.read(
             """
             select schema_name || '.' || table_name as published_table, estimated_size as row_count
@@ -76,7 +78,6 @@ def build_publish_asset(
             order by 1
             """
         )
-        note_sound(settings)
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(settings.published),
