@@ -36,6 +36,8 @@ _MADE_AGAIN = (
     *("pulse.duckdb", "reports", "exports", "versions", "dagster", "dbt", "samples"),
 )
 """What a refresh makes, and what comes with the project; of raw it is decided case by case."""
+_HIDDEN_AND_KEPT = frozenset({".pii-salt"})
+"""With another salt, hashed names and addresses would be others, and nobody would be known again."""
 _ASIDE = "before-restore"
 _PIECE = 1 << 20
 
@@ -153,8 +155,9 @@ def _files_to_keep(settings: Settings, *, with_raw: bool) -> Iterator[tuple[str,
     """Every file of a home that belongs into its backup, by its path there."""
     made_again = set(_MADE_AGAIN) - ({"raw"} if with_raw else set())
     for top in sorted(settings.home.iterdir()):
-        # Hidden files at the top are locks and unfinished work, or secrets such as .env.
-        if top.name in made_again or top.name.startswith((".", _ASIDE)):
+        # Other hidden files at the top are locks and unfinished work, or secrets such as .env.
+        is_hidden = top.name.startswith(".") and top.name not in _HIDDEN_AND_KEPT
+        if is_hidden or top.name in made_again or top.name.startswith(_ASIDE):
             continue
         if top.is_file():
             yield top.name, top

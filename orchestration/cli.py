@@ -378,6 +378,7 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
     from orchestration.progress import Progress
 
     progress = Progress(console)
+    before = _identity(settings.published)
     # Held to the end of the run, so that no other process takes this run for dead.
     with open_instance(settings, _said(console)) as instance, writer_lock(settings.home, _said(console)):
         close_dead_runs(settings, instance)
@@ -386,9 +387,16 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
             build_resources(settings)["warehouse"].fail_refresh()
     progress.finish(succeeded)
     _tell(console, settings, job, progress.failures)
-    if not succeeded and settings.published.exists():
-        console.print(f"{settings.published} is as it was before.", markup=False, highlight=False)
+    if not succeeded and before is not None:
+        is_new = _identity(settings.published) != before
+        state = "was replaced before that; it is whole, and of this refresh" if is_new else "is as it was before"
+        console.print(f"{settings.published} {state}.", markup=False, highlight=False)
     return succeeded
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Tells a file from the one that replaces it; None where there is none."""
+    return (file.stat().st_ino, file.stat().st_mtime_ns) if file.exists() else None
 
 
 def _tell(console: Console, settings: Settings, job: str, failures: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Dagster's history of events in SQLite, through connections that stay open.
+"""Dagster's storage in a home: the history of events in SQLite, through connections that stay open; output of steps.
 
 Dagster's own storage makes an engine and opens a file for each of the thousands of reads and writes of a run, which
 took a third of a small refresh. What is stored, and where, is the same: either class reads what the other wrote.
@@ -7,11 +7,15 @@ took a third of a small refresh. What is stored, and where, is the same: either 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
+from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import StaticPool
@@ -73,3 +77,43 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
             for shard in list(self._open):
                 self._close(shard)
         super().dispose()
+
+
+class DeafComputeLogManager(LocalComputeLogManager):
+    """Keeps what steps print, where Dagster's own would; the processes that do it do not hear Ctrl+C.
+
+    They end with the step anyway, and would each print a traceback of their own at the end of a refresh that somebody
+    interrupts.
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """There is nothing to configure."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """The storage in the folder where Dagster's own would be."""
+        return cls(os.path.join(os.environ["DAGSTER_HOME"], "storage"), inst_data=inst_data)  # noqa: PTH118
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        """Keep what is printed meanwhile."""
+        with ExitStack() as stack:
+            with _interrupts_ignored():
+                # What is ignored when a process starts is ignored by it for good.
+                captured = stack.enter_context(super().capture_logs(log_key))
+            yield captured
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may say what signals do.
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

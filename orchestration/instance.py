@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from orchestration.lock import writer_lock
+from orchestration.lock import lock_holder, writer_lock
 from orchestration.recovery import mend_history
 from orchestration.settings import PROJECT_ROOT, Settings
 
@@ -28,6 +28,9 @@ nux:
 event_log_storage:
   module: orchestration.history
   class: KeptOpenEventLogStorage
+compute_logs:
+  module: orchestration.history
+  class: DeafComputeLogManager
 concurrency:
   runs:
     # One writer: a second run waits in the queue.
@@ -47,6 +50,7 @@ _EARLIER_CONFIG = _CONFIG.partition("retention:")[0]
 
 _HOST = "127.0.0.1"
 _SECONDS_TO_END = 30
+_SECONDS_BETWEEN_LOOKS = 30
 _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -172,11 +176,23 @@ def serve_ui(settings: Settings, port: int, say: Callable[[str], None]) -> int:
                 command, env=environment, cwd=PROJECT_ROOT, start_new_session=True, pass_fds=[lock.fileno()]
             )
             try:
-                return max(0, process.wait())
+                return max(0, _wait(process, settings))
             finally:
                 _end(process)
     except KeyboardInterrupt:
         return 0
+
+
+def _wait(process: subprocess.Popen[bytes], settings: Settings) -> int:
+    """Wait for the UI to end; meanwhile note runs of `pulse run` that died, or the UI's runs would wait for them."""
+    while True:
+        try:
+            return process.wait(_SECONDS_BETWEEN_LOOKS)
+        except subprocess.TimeoutExpired:
+            with open_instance(settings, ui_is_open=True) as instance:
+                unfinished = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+                if any(run.remote_job_origin is None for run in unfinished) and lock_holder(settings.home) is None:
+                    close_dead_runs(settings, instance, ui_is_open=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ writer lock is in `orchestration.lock`, and who only reads what is published use
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -335,17 +335,22 @@ class Warehouse(DuckDBResource):
                 connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{table}"')
         return [name for name, _ in strangers]
 
-    def publish(self, target: Path, refresh: int) -> int:
+    def publish(self, target: Path, refresh: int, before: Callable[[Path], None]) -> int:
         """Copy the warehouse and put the copy in the place of the published file, in one step.
 
         The refresh is noted as published in the copy and in the warehouse; when copying fails, in neither.
+
+        Args:
+            target: The published file.
+            refresh: The refresh that is published.
+            before: Is called with the copy before it is put in place; when it fails, nothing is published.
 
         Returns:
             Size of the published file in bytes.
         """
         with self.connect() as connection:
             connection.execute(META_TABLES)
-            before = connection.execute(
+            noted = connection.execute(
                 "select status, finished_at from meta.refreshes where refresh = ?", [refresh]
             ).fetchone()
             connection.execute(
@@ -359,13 +364,14 @@ class Warehouse(DuckDBResource):
                 copy.execute("select count(*) from meta.refreshes").fetchone()
             share(temporary)
             _sync(temporary)
+            before(temporary)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
-            if before is not None:
+            if noted is not None:
                 with self.connect() as connection:
                     connection.execute(
-                        "update meta.refreshes set status = ?, finished_at = ? where refresh = ?", [*before, refresh]
+                        "update meta.refreshes set status = ?, finished_at = ? where refresh = ?", [*noted, refresh]
                     )
             raise
         _sync(target.parent)

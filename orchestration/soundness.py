@@ -69,10 +69,15 @@ def trouble_with_sqlite(path: Path) -> str | None:
     return None if verdict == "ok" else str(verdict)
 
 
-def note_sound(settings: Settings) -> None:
-    """Note the warehouse, its companion and the published file as they are now, closed and whole."""
-    files = (settings.warehouse, settings.work, settings.published)
-    known = {path.name: checksum(path) for path in files if path.exists()}
+def note_sound(settings: Settings, published: Path) -> None:
+    """Note the warehouse, its companion and the published file as they are now, closed and whole.
+
+    Args:
+        settings: The home.
+        published: The published file, or what is about to be it.
+    """
+    files = {settings.warehouse: settings.warehouse, settings.work: settings.work, settings.published: published}
+    known = {path.name: checksum(file) for path, file in files.items() if file.exists()}
     temporary = settings.home / f"{_KNOWN}.new"
     temporary.write_text(json.dumps(known), encoding="utf-8")
     temporary.replace(settings.home / _KNOWN)

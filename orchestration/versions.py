@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.beside import FOLDERS
+from orchestration.beside import FOLDERS, publish_beside
 from orchestration.lock import writer_lock
 from orchestration.resources import build_resources, looked_at
 from orchestration.settings import Settings
@@ -64,20 +64,29 @@ class Version:
         return None
 
 
-def keep_version(settings: Settings, refresh: int, as_of: date, published_at: datetime) -> None:
-    """Keep what is published now, and forget the oldest versions beyond the number that is kept."""
+def keep_version(settings: Settings, file: Path, refresh: int, as_of: date, published_at: datetime) -> None:
+    """Keep what is about to be published, and forget the oldest versions beyond the number that is kept.
+
+    Args:
+        settings: The home.
+        file: The file that is about to be published.
+        refresh: Number of its refresh.
+        as_of: The day it was computed for.
+        published_at: This moment, in UTC.
+    """
     root = settings.versions
     root.mkdir(parents=True, exist_ok=True)
     folder, unfinished = root / str(refresh), root / ".new"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    _link_or_copy(settings.published, unfinished / "pulse.duckdb")
+    _link_or_copy(file, unfinished / "pulse.duckdb")
     for name in FOLDERS:
-        if (settings.home / name).is_dir():
-            shutil.copytree(settings.home / name, unfinished / name, copy_function=_link_or_copy)
-    version = Version(
-        refresh, as_of, published_at, settings.published.stat().st_size, checksum(settings.published), folder
-    )
+        published = PublishedFolder(settings.home, name)
+        # A refresh that has not made them anew leaves them as they are.
+        kept = next((path for path in (published.waiting(refresh), published.published) if path.is_dir()), None)
+        if kept is not None:
+            shutil.copytree(kept, unfinished / name, copy_function=_link_or_copy)
+    version = Version(refresh, as_of, published_at, file.stat().st_size, checksum(file), folder)
     card = {name: str(value) if name.endswith(("_of", "_at")) else value for name, value in asdict(version).items()}
     del card["folder"]
     (unfinished / _CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
@@ -119,7 +128,7 @@ def put_in_place(settings: Settings, version: Version) -> None:
             place = PublishedFolder(settings.home, name)
             waiting = place.begin(version.refresh)
             shutil.copytree(version.folder / name, waiting, copy_function=_link_or_copy, dirs_exist_ok=True)
-            place.publish(version.refresh)
+    publish_beside(settings.home, version.refresh)
 
 
 def roll_back(settings: Settings, refresh: int | None, say: Callable[[str], None]) -> Version:

@@ -175,6 +175,12 @@ class RawFolder:
             if (folder / COMMIT).exists():
                 move_into_place(folder)
         self.clear_incoming()
+        if self.exists():
+            try:
+                self.clock()
+            except duckdb.Error:
+                # Damaged; every refresh writes it anew.
+                (self.path / "pulse" / "clock" / "clock.parquet").unlink()
 
     def clear_incoming(self) -> None:
         """Remove what sources delivered, after it was merged."""

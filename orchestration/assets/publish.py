@@ -4,12 +4,14 @@ Whether publishing is allowed is judged in `orchestration.gate`; how the file is
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from orchestration.beside import publish_beside
 from orchestration.gate import objections, required_by, with_data_checks
+from orchestration.modes import share_waiting
 from orchestration.resources import RawStore, Warehouse, now
 from orchestration.settings import Settings
 from orchestration.soundness import note_sound
@@ -61,9 +63,14 @@ def build_publish_asset(
             raise dg.Failure(description=f"Not published:{listed}{more}", allow_retries=False)
         for stranger in warehouse.drop_strangers(belonging):
             context.log.warning(f"{stranger} belongs to no model of the project and is dropped.")
-        size = warehouse.publish(settings.published, refresh)
+
+        def keep(file: Path) -> None:
+            share_waiting(settings.home, refresh)
+            keep_version(settings, file, refresh, as_of, now())
+            note_sound(settings, file)
+
+        size = warehouse.publish(settings.published, refresh, keep)
         publish_beside(settings.home, refresh)
-        keep_version(settings, refresh, as_of, now())
         tables = warehouse.read(
             """
             select schema_name || '.' || table_name as published_table, estimated_size as row_count
@@ -72,7 +79,6 @@ def build_publish_asset(
             order by 1
             """
         )
-        note_sound(settings)
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(settings.published),

@@ -36,8 +36,10 @@ def build_raw_assets(settings: Settings) -> dg.AssetsDefinition:
     def raw_tables(
         context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
     ) -> Iterator[dg.MaterializeResult]:
-        tidy(settings, context.instance, warehouse, context.log.warning)
         try:
+            # First of all: what comes after opens the warehouse.
+            mend_home(settings, warehouse, context.log.warning)
+            tidy(settings, context.instance, warehouse, context.log.warning)
             # Whoever starts a run looks at the files first; schedule and sensor leave alone what is being written.
             attended = not {"dagster/schedule_name", "dagster/sensor_name"} & context.run.tags.keys()
             yield from refresh_raw(context.log.warning, settings, raw.folder, warehouse, attended=attended)
@@ -69,11 +71,9 @@ def refresh_raw(
 
     Raises:
         SourceError: The source cannot be read, a file was set aside, or nothing in it carries customers.
-        InUseError: Another program has the warehouse open.
     """
     received_on = settings.today()
     _refuse_tomorrow(settings, received_on)
-    mend_home(settings, warehouse, say)
     folder.recover()
     state = folder.remembered()
     last_day = settings.as_of or received_on - timedelta(days=1)
@@ -86,7 +86,9 @@ def refresh_raw(
     for message in _built_anew(settings, source.title, changed=changed, pii_changed=pii_changed):
         say(message)
     anew = changed or settings.full_refresh
-    reread = not anew and _must_read_again(say, source.changes(state.files), folder.damage(), source.title)
+    reread = not anew and _must_read_again(
+        say, source.changes(_but(state.files, landing.growing)), folder.damage(), source.title
+    )
     refresh = max(state.batch, warehouse.last_refresh()) + 1
     warehouse.begin_refresh(refresh, source.title)
 

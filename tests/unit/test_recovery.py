@@ -64,8 +64,8 @@ def publish(settings: Settings, refresh: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         (folder / name).write_text(f"refresh {refresh}", encoding="utf-8")
-    keep_version(settings, refresh, date(2026, 1, refresh), AT)
-    note_sound(settings)
+    keep_version(settings, settings.published, refresh, date(2026, 1, refresh), AT)
+    note_sound(settings, settings.published)
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
