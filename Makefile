@@ -47,4 +47,4 @@ lint: $(READY)  ## ruff, mypy, sqlfluff
 
 lock: $(READY)  ## compile requirements.txt anew (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-annotate --no-emit-index-url \
-		--python-version 3.11 --extra dev --custom-compile-command 'make lock' pyproject.toml -o requirements.txt
+		--python-version 3.11 --extra dev --extra postgres --custom-compile-command 'make lock' pyproject.toml -o requirements.txt

@@ -90,7 +90,7 @@ def close_dead_runs(
 
     A run of `pulse run` holds the writer lock from before its start to after its end: with the lock held here, none is
     alive. A run of the UI holds it for less than its life, but the UI's own server watches over it: those are dead
-    only if there is no UI.
+    only if there is no UI. Where Dagster runs as a service (PULSE_DAGSTER_HOME) there always is one.
 
     Args:
         settings: The home.
@@ -100,7 +100,7 @@ def close_dead_runs(
     """
     with writer_lock(settings.home, log):
         if ui_is_open is None:
-            ui_is_open = _has_ui(settings)
+            ui_is_open = settings.dagster_folder is not None or _has_ui(settings)
         for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
             if run.remote_job_origin is None or not ui_is_open:
                 instance.report_run_failed(run, "Its process died before the run had ended.")

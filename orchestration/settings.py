@@ -125,6 +125,8 @@ class Settings(BaseModel):
         str, Field(alias="PULSE_EXPORT_FORMATS", pattern=r"^(none|(csv|json|parquet)(,(csv|json|parquet))*)$")
     ] = "csv,json,parquet"
     """Formats of the files in `exports/`, with commas between them, or none."""
+    dagster_folder: Annotated[Path | None, Field(alias="PULSE_DAGSTER_HOME")] = None
+    """Folder with a dagster.yaml of your own, where Dagster runs as a service; by default dagster/ in the home."""
     dbt_project: Annotated[Path, Field(alias="PULSE_DBT_PROJECT")] = PROJECT_ROOT / "dbt_project"
     """Folder of the dbt project."""
     keep_versions: Annotated[int, Field(alias="PULSE_KEEP_VERSIONS", ge=1)] = 3
@@ -137,10 +139,10 @@ class Settings(BaseModel):
             raise ValueError("must be an IANA time zone such as Europe/Berlin or America/New_York")
         return value
 
-    @field_validator("home", "dbt_project")
+    @field_validator("home", "dbt_project", "dagster_folder")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().resolve()
 
     @field_validator("source")
     @classmethod
@@ -320,7 +322,7 @@ class Settings(BaseModel):
     @property
     def dagster_home(self) -> Path:
         """History of runs, checks and materializations."""
-        return self.home / "dagster"
+        return self.dagster_folder or self.home / "dagster"
 
 
 def _alias(name: str) -> str:
@@ -334,7 +336,7 @@ def _secrets() -> frozenset[str]:
     return frozenset(name for name, field in Settings.model_fields.items() if field.annotation == (SecretStr | None))
 
 
-_PATHS = ("PULSE_DATA_DIR", "PULSE_SOURCE", "PULSE_DBT_PROJECT")
+_PATHS = ("PULSE_DATA_DIR", "PULSE_SOURCE", "PULSE_DAGSTER_HOME", "PULSE_DBT_PROJECT")
 
 
 def _from_files(project: Path, home: Path | None, given: Mapping[str, str]) -> dict[str, Variable]:

@@ -1,10 +1,11 @@
-"""What is told: the alerts of the published file, and refreshes that failed."""
+"""What is told: the alerts of the published file, warnings about incoming data, and refreshes that failed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,23 @@ from orchestration.published import open_published
 
 SEVERITIES = ("info", "warning", "critical")
 """From the least to the most severe."""
+
+
+_ALERTS = """
+    select
+        alert_id, kind, severity, title, evidence, subject_type, subject_id,
+        cast(first_seen_on as varchar) as first_seen_on, page
+    from marts.alerts
+    order by first_seen_on desc nulls last, alert_id
+"""
+_WARNINGS = """
+    select check_name, message, cast(as_of as varchar)
+    from meta.check_results
+    join (select refresh, as_of from meta.refreshes where status = 'published' order by refresh desc limit 1)
+        using (refresh)
+    where asset = 'data_profile' and status = 'warn'
+    order by check_name
+"""
 
 
 @dataclass(frozen=True)
@@ -49,30 +67,31 @@ class Message:
 
 
 def published_alerts(published: Path, least: str) -> list[Message]:
-    """The alerts that readers see now, most severe first; none where nothing has been published.
+    """The alerts that readers see now, and warnings about the data behind them, most severe first.
 
     Args:
-        published: The published file.
+        published: The published file; where there is none yet there is nothing to tell.
         least: The least severity that counts.
     """
     if not published.exists():
         return []
     with open_published(published) as connection:
-        exists = connection.execute(
-            "select 1 from information_schema.tables where table_schema = 'marts' and table_name = 'alerts'"
-        ).fetchall()
-        if not exists:
-            return []
-        rows = connection.execute(
-            """
-            select
-                alert_id, kind, severity, title, evidence, subject_type, subject_id,
-                cast(first_seen_on as varchar) as first_seen_on, page
-            from marts.alerts
-            order by first_seen_on desc nulls last, alert_id
-            """
-        ).fetchall()
+        tables = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
+        rows = connection.execute(_ALERTS).fetchall() if "alerts" in tables else []
+        warnings = connection.execute(_WARNINGS).fetchall() if "check_results" in tables else []
     found = [
+        Message(
+            # The same words are the same finding; tomorrow's are another one.
+            message_id=f"check:{sha256(f'{name}: {message}'.encode()).hexdigest()[:16]}",
+            kind="data_check",
+            severity="warning",
+            title=f"Incoming data: {name.replace('_', ' ')}? No.",
+            evidence=message,
+            first_seen_on=as_of,
+            page="quality.html",
+        )
+        for name, message, as_of in warnings
+    ] + [
         Message(
             message_id=alert_id,
             kind=kind,

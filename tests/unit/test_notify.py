@@ -21,6 +21,7 @@ import pytest
 
 from orchestration.notify import Message, Outbox, SinkError, build_sinks, failure, published_alerts, tell
 from orchestration.notify.sinks import FileSink, MailServer, SmtpSink, WebhookSink, headline
+from orchestration.resources import META_TABLES
 from orchestration.settings import Settings
 
 NOW = datetime(2026, 3, 31, 5, 0)  # noqa: DTZ001 - the outbox's clock has no zone
@@ -365,6 +366,31 @@ def test_published_alerts_are_told_once_by_every_sink_that_is_set(tmp_path: Path
     (settings.alerts / "outbox.json").write_text(json.dumps(outbox))
     assert str(tell(settings, said.append)) == "Alerts sent: 2 to webhook."
     assert [each["message_id"] for each in hook.posted[-1][2]["alerts"]] == ["a2", "a3"]
+
+
+def test_warnings_about_incoming_data_are_told_while_they_say_something_new(tmp_path: Path) -> None:
+    publish(tmp_path)
+    checks = "meta.check_results (check_name, asset, status, message, refresh)"
+    with duckdb.connect(str(tmp_path / "pulse.duckdb")) as connection:
+        connection.execute(META_TABLES)
+        for refresh in (1, 2):
+            connection.execute(
+                "insert into meta.refreshes (refresh, as_of, status) values (?, '2026-03-31', 'published')", [refresh]
+            )
+        connection.execute(
+            f"""
+            insert into {checks} values
+                ('no_day_is_without_data', 'data_profile', 'warn', 'no row on Sat 21 Mar', 1),
+                ('no_day_is_without_data', 'data_profile', 'warn', 'no row on Sat 28 Mar', 2),
+                ('columns_are_as_before', 'data_profile', 'pass', 'fine', 2),
+                ('churn_model_beats_its_baselines', 'churn_scores', 'warn', 'AUC .6', 2)
+            """
+        )
+    (message,) = published_alerts(tmp_path / "pulse.duckdb", "warning")
+    assert message.line == "warning: Incoming data: no day is without data? No. no row on Sat 28 Mar"
+    assert message.first_seen_on == "2026-03-31"
+    assert published_alerts(tmp_path / "pulse.duckdb", "warning") == [message]
+    assert published_alerts(tmp_path / "pulse.duckdb", "critical") == []
 
 
 def test_a_published_file_that_cannot_be_read_does_not_silence_a_failure(tmp_path: Path) -> None:
