@@ -6,7 +6,10 @@ How files are judged complete is decided in `orchestration.landing`, how message
 
 from __future__ import annotations
 
+import time
+
 import dagster as dg
+import duckdb
 
 from orchestration.automation.jobs import REFRESH
 from orchestration.landing import look, remembered
@@ -90,18 +93,31 @@ def look_for_files(settings: Settings, instance: dg.DagsterInstance) -> dg.RunRe
     )
 
 
-def note_failure(settings: Settings) -> bool:
-    """Note a refresh that ended as failed, unless another one is under way: that one has noted it then.
+def note_failure(settings: Settings, patience_seconds: float = 5) -> bool:
+    """Note a refresh that ended as failed, unless another one is under way: that one notes it when it begins.
+
+    Args:
+        settings: The home.
+        patience_seconds: How long to wait for the failed run to let go of the home.
 
     Returns:
-        Whether it was this call's business.
+        Whether it was noted.
     """
     if not settings.warehouse.exists():
         return False
-    with writer_lock_if_free(settings.home) as is_free:
-        if is_free:
-            build_resources(settings)["warehouse"].fail_refresh()
-    return is_free
+    until = time.monotonic() + patience_seconds
+    while True:
+        with writer_lock_if_free(settings.home) as is_free:
+            if is_free:
+                try:
+                    build_resources(settings)["warehouse"].fail_refresh()
+                except duckdb.IOException:
+                    # Somebody works in it with plain dbt, which takes no lock of ours.
+                    return False
+                return True
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.5)
 
 
 def _named(names: list[str]) -> str:

@@ -118,13 +118,13 @@ def distributed_as_before(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]
     Args:
         tables: New and earlier rows by table, with the same columns.
     """
-    from ml.drift import profile_columns, stability
-
     beyond: list[tuple[float, str]] = []
     compared = 0
     for name, (new, earlier) in sorted(tables.items()):
         if min(len(new), len(earlier)) < FEWEST_TO_COMPARE:
             continue
+        from ml.drift import profile_columns, stability
+
         # A column that is empty on one side is the business of `filled_as_before`.
         columns = [column for column in earlier if earlier[column].notna().any() and new[column].notna().any()]
         moved = stability(profile_columns(earlier[columns], len(earlier)), new[columns], len(new))

@@ -41,10 +41,12 @@ def files_reconcile(tables: Mapping[str, Inflow]) -> Verdict:
     ]
     if wrong:
         return Verdict(False, f"{'; '.join(wrong)}. `pulse run --full-refresh` reads the files anew.")
-    told = [table for table in tables.values() if table.before is not None]
-    if not told:
-        return Verdict(True, "An earlier refresh did not end, so what was there before is not known.")
-    return Verdict(True, f"{sum(table.rows for table in told):,} rows of {len(told)} tables add up.")
+    unknown = [name for name, table in sorted(tables.items()) if table.before is None]
+    told = [table for table in tables.values() if table.before is not None and table.rows]
+    rows = f"{sum(table.rows for table in told):,} rows of {len(told)} table{'' if len(told) == 1 else 's'} add up."
+    if unknown:
+        return Verdict(True, f"{rows} What others held before is not known, as an earlier refresh did not end.")
+    return Verdict(True, rows)
 
 
 def marts_reconcile(counts: Mapping[str, tuple[int, int]]) -> Verdict:

@@ -73,7 +73,7 @@ def test_a_refresh_under_way_is_not_noted_as_failed(tmp_path: Path) -> None:
     assert not note_failure(settings)
     build_resources(settings)["warehouse"].begin_refresh(1, "a test")
     with writer_lock(settings.home):
-        assert not note_failure(settings)
+        assert not note_failure(settings, patience_seconds=0)
     assert note_failure(settings)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from orchestration.checks.declared import DATA_CHECKS
 from orchestration.definitions import build_defs
 from orchestration.settings import Settings
 from sources.contracts import CONTRACTS
@@ -114,3 +115,23 @@ def test_one_schedule_refreshes_everything_daily(definitions: dg.Definitions) ->
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 4 * * *", "Europe/Berlin")
     assert schedule.job_name == "refresh"
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_files_failures_and_alerts_are_watched_from_the_start(definitions: dg.Definitions) -> None:
+    sensors = {sensor.name: sensor for sensor in definitions.sensors or () if isinstance(sensor, dg.SensorDefinition)}
+    assert set(sensors) == {"landing", "failures", "alerts"}
+    for sensor in sensors.values():
+        assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+        assert sensor.description
+    # Nothing is started twice: one sensor starts refreshes, the others tell.
+    assert [name for name, sensor in sensors.items() if sensor.targets] == ["landing"]
+
+
+def test_every_check_of_incoming_data_says_whether_it_blocks(definitions: dg.Definitions) -> None:
+    checks = {
+        spec.name: spec.blocking
+        for each in definitions.resolve_asset_graph().assets_defs
+        for spec in each.check_specs
+        if spec.asset_key == dg.AssetKey(["meta", "data_profile"])
+    }
+    assert checks == {check.name: check.severity == "error" for check in DATA_CHECKS}

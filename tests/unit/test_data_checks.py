@@ -159,7 +159,7 @@ def test_values_spread_otherwise_are_named_by_column() -> None:
 
 def test_rows_between_files_and_raw_add_up() -> None:
     good = {"shop.sales": Inflow(110, 10, 100), "web.events": Inflow(0, 0, 0)}
-    assert files_reconcile(good).message == "110 rows of 2 tables add up."
+    assert files_reconcile(good).message == "110 rows of 1 table add up."
     for rows in (109, 111):
         verdict = files_reconcile({**good, "shop.sales": Inflow(rows, 10, 100)})
         assert not verdict.passed
