@@ -12,11 +12,13 @@ import pytest
 
 from orchestration.automation import build_sensors
 from orchestration.automation.sensors import note_failure
+from orchestration.checks.declared import DATA_CHECKS, FILES_RECONCILE, RAW_RECONCILES
 from orchestration.lock import writer_lock
 from orchestration.notify import published_alerts
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
-from tests.conftest import Refresh
+from sources.contracts import BY_NAME
+from tests.conftest import Refresh, run_pipeline
 
 
 def mode(path: Path) -> int:
@@ -90,3 +92,35 @@ def test_the_alert_sensor_says_what_it_did(shop: Refresh, tmp_path: Path, damage
     alerts = 0 if damaged else len(published_alerts(shop.home / "pulse.duckdb", "info"))
     assert told == (f"Alerts sent: {alerts} to file." if alerts else "No new alerts.")
     assert again == "No new alerts."
+
+
+def test_checks_of_incoming_data_are_on_record_and_pass(shop: Refresh) -> None:
+    recorded = shop.query("select check_name, severity, status from meta.check_results where asset = 'data_profile'")
+    assert sorted(recorded) == sorted((check.name, check.severity, "pass") for check in DATA_CHECKS)
+    ((message,),) = shop.query(
+        "select message from meta.check_results where check_name = '" + FILES_RECONCILE.name + "'"
+    )
+    assert message.endswith("add up.")
+    ((rows, columns),) = shop.query(
+        "select max(rows), count(*) from meta.data_profile where table_name = 'shop.sales' and refresh = 1"
+    )
+    assert shop.query("select count(*) from marts.fct_sales") == [(rows,)]
+    assert columns == len(BY_NAME["shop.sales"].columns)
+
+
+def test_a_row_that_is_lost_in_raw_is_found_and_blocks(shop: Refresh, tmp_path: Path) -> None:
+    home = shutil.copytree(shop.home, tmp_path / "home")
+    lost = sorted((home / "raw" / "shop" / "sales").glob("*.parquet"))[-1]
+    with duckdb.connect() as connection:
+        ((rows,),) = connection.execute(f"select count(*) from '{lost}'").fetchall()
+    lost.unlink()
+    result = run_pipeline(home, only="meta/data_profile", source="synthetic", scale=300, as_of="2026-03-31")
+    assert not result.succeeded
+    assert f"check {FILES_RECONCILE.name} on meta/data_profile: shop.sales holds " in result.output
+    assert f"check {RAW_RECONCILES.name} on meta/data_profile: fct_sales has " in result.output
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        failed = connection.execute(
+            "select distinct check_name, status from meta.check_results where status = 'fail' order by 1"
+        ).fetchall()
+    assert failed == [(RAW_RECONCILES.name, "fail"), (FILES_RECONCILE.name, "fail")]
+    assert rows > 0
