@@ -49,6 +49,10 @@ def test_the_image_copies_what_there_is() -> None:
     sources = [source for line in copied for source in line]
     assert sources
     assert [source for source in sources if not (PROJECT_ROOT / source).exists()] == []
+    # What the build may see is what it copies, and no more.
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert ignored[1] == "*"
+    assert {line[1:] for line in ignored if line.startswith("!")} == set(sources)
     packages = {path.parent.name for path in PROJECT_ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
     assert packages <= set(sources)
     variables = re.findall(r"\bPULSE_\w+", text)
