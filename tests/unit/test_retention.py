@@ -44,20 +44,20 @@ def test_the_latest_runs_stay_and_the_last_success_whatever_came_after(
     monkeypatch.setenv("DAGSTER_HOME", "")
     settings = Settings.from_environment({}, home=tmp_path)
     with open_instance(settings) as instance:
-        runs = [run_once(instance, succeeds=succeeds) for succeeds in (True, True, False, False, False)]
-        logs = settings.dagster_home / "storage" / runs[0]
+        runs = [run_once(instance, succeeds=succeeds) for succeeds in (True, False, False)]
+        logs = settings.dagster_home / "storage" / runs[1]
         logs.mkdir(parents=True, exist_ok=True)
         files = settings.dagster_home / "history" / "runs"
-        assert (files / f"{runs[0]}.db").exists()
-        assert forget_runs(instance, settings.dagster_home, 6) == 0
-        assert forget_runs(instance, settings.dagster_home, 2) == 2
-        assert instance.get_run_ids() == [runs[4], runs[3], runs[1]]
-        assert not list(files.glob(f"{runs[0]}*"))
+        assert (files / f"{runs[1]}.db").exists()
+        assert forget_runs(instance, settings.dagster_home, 4) == 0
+        assert forget_runs(instance, settings.dagster_home, 1) == 1
+        assert instance.get_run_ids() == [runs[2], runs[0]]
+        assert not list(files.glob(f"{runs[1]}*"))
         assert not logs.exists()
-        # what is gone from the files is gone from the memory of them
-        run_once(instance, succeeds=True)
-        assert forget_runs(instance, settings.dagster_home, 2) == 2
-        assert len(instance.get_run_ids()) == 2
+        # There is a later success now.
+        last = run_once(instance, succeeds=True)
+        assert forget_runs(instance, settings.dagster_home, 1) == 2
+        assert instance.get_run_ids() == [last]
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
