@@ -35,7 +35,7 @@ def test_only_what_is_published_can_be_read_by_the_group_and_nothing_by_others(s
     assert {mode(path) for path in pages if path.is_dir()} == {0o750}
     assert {mode(path) for path in pages if path.is_file()} == {0o640}
     opened = {path.name for path in home.iterdir() if mode(path) & 0o077}
-    assert opened == {"pulse.duckdb", "reports"}
+    assert opened == {"pulse.duckdb", "reports", "exports"}
 
 
 def failed_run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
