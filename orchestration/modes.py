@@ -13,7 +13,7 @@ from pathlib import Path
 
 PRIVATE_FOLDERS = ("raw", "quarantine", "models", "dagster", "dbt", "alerts")
 PRIVATE_FILES = (".writer.lock", "warehouse.duckdb", "warehouse.duckdb.wal", "work.duckdb", "work.duckdb.wal")
-_SALT = ".pii-salt"
+_SALT = "pii-salt"
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def pii_salt(home: Path, pii: str) -> str | None:
     file = home / _SALT
     if not file.exists():
         # Written whole under another name: half a salt would be another salt tomorrow.
-        temporary = home / f"{_SALT}.new"
+        temporary = home / f".{_SALT}.new"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as handle:
             handle.write(secrets.token_hex(16))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
@@ -39,7 +40,11 @@ def tidy(
     """
     removed = {"runs": forget_runs(instance, settings.dagster_home, settings.keep_runs)}
     if Path(warehouse.database).exists():
-        warehouse.forget_refreshes(settings.keep_refreshes)
+        try:
+            warehouse.forget_refreshes(settings.keep_refreshes)
+        except duckdb.Error as error:
+            # A warehouse that cannot be opened is for the refresh itself to mend, or to complain of.
+            say(f"Records of old refreshes stay: {error}")
     old = list(_older(settings.quarantine.rglob("*.parquet"), settings.keep_quarantine_days))
     for kind, paths in (("quarantined files", old), ("leftovers", list(_leftovers(settings)))):
         removed[kind] = 0

@@ -5,7 +5,7 @@ One step for all of them, because they share a source, a refresh number and a da
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 
 import dagster as dg
@@ -71,30 +71,23 @@ def refresh_raw(
 
     Raises:
         SourceError: The source cannot be read, a file was set aside, or nothing in it carries customers.
+        InUseError: Another program has the warehouse open.
     """
     received_on = settings.today()
     _refuse_tomorrow(settings, received_on)
     folder.recover()
     state = folder.remembered()
-    last_day = settings.as_of or received_on - timedelta(days=1)
-    starts_on = synthetic_start(state.began_on, last_day)
-    landing = _landing(say, settings, attended=attended)
-    source = open_source(settings, starts_on, folder.memory, landing.left)
-    identity = _identity(source, settings)
-    changed = state.identity is not None and _wherever_home_is(state.identity, settings) != identity
-    pii_changed = folder.exists() and folder.pii() != settings.pii
-    for message in _built_anew(settings, source.title, changed=changed, pii_changed=pii_changed):
-        say(message)
-    anew = changed or settings.full_refresh
-    reread = not anew and _must_read_again(
-        say, source.changes(_but(state.files, landing.growing)), folder.damage(), source.title
-    )
+    opened = _open(say, settings, folder, state, attended=attended)
+    source = opened.source
+    is_other_pii = folder.exists() and folder.pii() != settings.pii
+    if is_other_pii:
+        say(f"PULSE_PII is now {settings.pii}: the warehouse is built anew, so that nothing of before stays in it.")
     refresh = max(state.batch, warehouse.last_refresh()) + 1
     warehouse.begin_refresh(refresh, source.title)
 
     outcomes: list[Outcome] = []
     refused: list[Delivery] = []
-    with folder.replacing() if anew or reread else nullcontext():
+    with folder.replacing() if opened.anew or opened.reread else nullcontext():
         files = dict(folder.state().files)
         delivered_to = folder.state().delivered_to
         request = Request(
@@ -105,7 +98,7 @@ def refresh_raw(
             refresh,
             settings.memory,
             delivered_to=date.fromisoformat(delivered_to) if delivered_to else None,
-            first_read={content_hash: known.batch for content_hash, known in state.files.items()} if reread else {},
+            first_read=_batches(state) if opened.reread else {},
         )
         for contract in CONTRACTS:
             deliveries = source.deliver(contract, folder.incoming(contract), request)
@@ -118,18 +111,18 @@ def refresh_raw(
             outcomes += merged
             warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
             yield _result(contract, folder, merged, deliveries, settings)
-        read_before = _but(folder.state().files, landing.growing)
+        read_before = _but(folder.state().files, opened.landing.growing)
         for message in (*_no_longer_in_files(outcomes, files, read_before), *_strangers(folder)):
             say(message)
         folder.clear_incoming()
         as_of = None if refused else _as_of(settings, folder, received_on, source)
         # Identity and files are kept with the rows: a refresh that fails later must not read or rebuild again.
-        began_on = starts_on.isoformat() if is_synthetic(settings) else None
-        delivered_to = max(filter(None, (delivered_to, last_day.isoformat()))) if began_on else None
-        folder.save(RawState(identity, refresh, began_on, files, delivered_to))
-        remember(folder.path, landing.complete)
+        began_on = opened.starts_on.isoformat() if is_synthetic(settings) else None
+        delivered_to = max(filter(None, (delivered_to, opened.last_day.isoformat()))) if began_on else None
+        folder.save(RawState(opened.identity, refresh, began_on, files, delivered_to))
+        remember(folder.path, opened.landing.complete)
 
-    if changed or pii_changed:
+    if opened.is_other or is_other_pii:
         warehouse.reset()
         warehouse.begin_refresh(refresh, source.title)
     warehouse.note_refresh(refresh, as_of, [asdict(outcome) for outcome in outcomes])
@@ -148,12 +141,58 @@ def refresh_raw(
     )
 
 
-def _built_anew(settings: Settings, title: str, *, changed: bool, pii_changed: bool) -> Iterator[str]:
-    """What is built anew because a setting is another one."""
-    if pii_changed:
-        yield f"PULSE_PII is now {settings.pii}: the warehouse is built anew, so that nothing of before stays in it."
-    if changed:
-        yield f"The source or how it is read has changed: this home is rebuilt from {title}."
+@dataclass(frozen=True)
+class _Opened:
+    """A source that is about to be read.
+
+    Args:
+        source: The source.
+        landing: Its files, where it is made of files, and which of them are left alone.
+        starts_on: First day of the synthetic business, where that is the source.
+        last_day: The last day wanted.
+        identity: Names the source and how it is read.
+        is_other: Whether the home held another one until now.
+        anew: Whether raw is filled anew because that was asked for, or because the source is another one.
+        reread: Whether raw is filled anew from the same files, because something in it is not as it should be.
+    """
+
+    source: Source
+    landing: Landing
+    starts_on: date
+    last_day: date
+    identity: str
+    is_other: bool
+    anew: bool
+    reread: bool
+
+
+def _open(
+    say: Callable[[str], None], settings: Settings, folder: RawFolder, state: RawState, *, attended: bool
+) -> _Opened:
+    """Open the source, and decide how much of it is read."""
+    last_day = settings.as_of or settings.today() - timedelta(days=1)
+    starts_on = synthetic_start(state.began_on, last_day)
+    landing = look(settings).as_read(attended=attended)
+    source = open_source(settings, starts_on, folder.memory, landing.left)
+    identity = _identity(source, settings)
+    is_other = state.identity is not None and _wherever_home_is(state.identity, settings) != identity
+    if is_other:
+        say(f"The source or how it is read has changed: this home is rebuilt from {source.title}.")
+    anew = is_other or settings.full_refresh
+    changes = source.changes(_but(state.files, landing.growing))
+    reread = not anew and _must_read_again(say, changes, folder.damage(), source.title)
+    if landing.growing and (anew or reread):
+        # What is filled anew would lose what was read of them before.
+        landing = landing.as_read(attended=True)
+        source = open_source(settings, starts_on, folder.memory)
+    elif landing.growing:
+        say(f"Still being written and left to a later refresh: {', '.join(sorted(landing.growing))}.")
+    return _Opened(source, landing, starts_on, last_day, identity, is_other, anew, reread)
+
+
+def _batches(state: RawState) -> dict[str, int]:
+    """The refresh that read each file first, by content hash."""
+    return {content_hash: known.batch for content_hash, known in state.files.items()}
 
 
 def _refuse_tomorrow(settings: Settings, received_on: date) -> None:
@@ -389,14 +428,6 @@ def _known(delivery: Delivery, batch: int, received_on: date) -> KnownFile:
         (received_on + timedelta(days=1)).isoformat() if delivery.due_on else None,
         tuple(column.label for column in delivery.columns if column.label is not None),
     )
-
-
-def _landing(say: Callable[[str], None], settings: Settings, *, attended: bool) -> Landing:
-    """The files before any of them is read, and which of them are left alone."""
-    landing = look(settings).as_read(attended=attended)
-    if landing.growing:
-        say(f"Still being written and left to a later refresh: {', '.join(sorted(landing.growing))}.")
-    return landing
 
 
 def _strangers(folder: RawFolder) -> Iterator[str]:

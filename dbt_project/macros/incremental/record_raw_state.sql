@@ -22,7 +22,12 @@
         select
             refresh,
             {% if var('as_of') %}cast('{{ var("as_of") }}' as date){% else %}as_of{% endif %} as as_of,
-            '{{ local_md5(parts | sort | join(" ")) }}' as fingerprint
+            {#- with another salt customers have other names, and nothing can be carried on either #}
+            {% if env_var('PULSE_PII', 'keep') != 'keep' -%}
+                md5(concat('{{ local_md5(parts | sort | join(" ")) }}', pii_salt)) as fingerprint
+            {%- else -%}
+                '{{ local_md5(parts | sort | join(" ")) }}' as fingerprint
+            {%- endif %}
         from {{ source('pulse', 'clock') }};
     {%- endif -%}
 {%- endmacro %}
