@@ -152,7 +152,9 @@ class Home:
     def size(self) -> int:
         """Bytes on disk, but for the files that were delivered."""
         files = (file for file in self.settings.home.rglob("*") if file.is_file())
-        return sum(file.stat().st_size for file in files if not file.is_relative_to(self.settings.landing))
+        stats = [file.stat() for file in files if not file.is_relative_to(self.settings.landing)]
+        # The published file and its kept version are one file with two names.
+        return sum({(stat.st_dev, stat.st_ino): stat.st_size for stat in stats}.values())
 
     def alerts(self) -> list[dict[str, str]]:
         """What has been sent."""
