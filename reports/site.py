@@ -6,6 +6,7 @@ on them is made elsewhere.
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,4 +84,7 @@ def publish_site(home: Path, refresh: int) -> None:
 
 def _add_shared(folder: Path) -> None:
     for name, file in SHARED.items():
-        shutil.copyfile(file, folder / name)
+        target = folder / name
+        # Readers may have it open, and kept versions share it.
+        if not (target.exists() and filecmp.cmp(file, target)):
+            shutil.copyfile(file, target)

@@ -59,7 +59,8 @@ class Message:
     @property
     def line(self) -> str:
         """The message in one line."""
-        return " ".join(f"{self.severity}: {self.title} {self.evidence}".split())
+        told = f"{self.title} ({self.evidence})" if self.evidence else self.title
+        return " ".join(f"{self.severity}: {told}".split())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
