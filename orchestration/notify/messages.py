@@ -59,8 +59,8 @@ class Message:
     @property
     def line(self) -> str:
         """The message in one line."""
-        told = f"{self.title} ({self.evidence})" if self.evidence else self.title
-        return " ".join(f"{self.severity}: {told}".split())
+        stop = "." if self.evidence and not self.title.endswith((".", "?", "!")) else ""
+        return " ".join(f"{self.severity}: {self.title}{stop} {self.evidence}".split())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -109,7 +109,7 @@ def test_the_outbox_is_private_small_and_survives_damage(tmp_path: Path) -> None
 def test_a_batch_in_a_few_words() -> None:
     assert headline([alert(1)]) == "1 alert (1 warning)"
     assert headline([alert(1), alert(2, "critical"), alert(3)]) == "3 alerts (1 critical, 2 warning)"
-    assert alert(1, title="two\nlines\x0b").line == "warning: two lines 12 orders, 40 expected"
+    assert alert(1, title="two\nlines\x0b").line == "warning: two lines. 12 orders, 40 expected"
 
 
 def test_a_failure_says_what_when_and_that_readers_are_safe() -> None:
@@ -354,8 +354,8 @@ def test_published_alerts_are_told_once_by_every_sink_that_is_set(tmp_path: Path
     report = tell(settings, said.append)
     assert (report.sent, report.waiting) == ({"log": 2, "file": 2}, 2)
     assert said == [
-        "Alert, critical: large p .9",
-        "Alert, warning: middling p .9",
+        "Alert, critical: large. p .9",
+        "Alert, warning: middling. p .9",
         "Alerts were not sent to webhook: 127.0.0.1 answered 503 Service Unavailable.",
     ]
     # the finding is gone with the next refresh; it is told all the same once the server is back
