@@ -59,8 +59,9 @@ class Message:
     @property
     def line(self) -> str:
         """The message in one line."""
-        stop = "." if self.evidence and not self.title.endswith((".", "?", "!")) else ""
-        return " ".join(f"{self.severity}: {self.title}{stop} {self.evidence}".split())
+        title = " ".join(self.title.split())
+        stop = "." if self.evidence and not title.endswith((".", "?", "!")) else ""
+        return " ".join(f"{self.severity}: {title}{stop} {self.evidence}".split())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -184,7 +184,7 @@ def test_a_webhook_is_posted_to(hook: Any) -> None:
     assert (path, kind) == ("/services/hunter2", "application/json; charset=utf-8")
     assert document["text"] == (
         "2 alerts (1 critical, 1 warning)\n"
-        "critical: Größter Einbruch 12 orders, 40 expected\n"
+        "critical: Größter Einbruch. 12 orders, 40 expected\n"
         "warning: Sales fell. 12 orders, 40 expected"
     )
     assert [each["message_id"] for each in document["alerts"]] == ["a1", "a2"]
@@ -278,7 +278,7 @@ def test_an_e_mail_is_sent() -> None:
     (mail,) = server.mails
     assert mail["Subject"] == "Customer Pulse: 2 alerts (1 critical, 1 warning)"
     assert (mail["From"], mail["To"], mail["Bcc"]) == ("pulse@example.com", "ada@example.com", None)
-    assert mail.get_content().splitlines()[0] == "critical: Umsätze: Bcc: all@example.com 12 orders, 40 expected"
+    assert mail.get_content().splitlines()[0] == "critical: Umsätze: Bcc: all@example.com. 12 orders, 40 expected"
 
 
 def test_a_password_is_sent_encrypted_only_to_a_server_that_is_trusted(certificate: tuple[Path, Path]) -> None:
