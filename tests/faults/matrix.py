@@ -485,8 +485,8 @@ FAULTS = [
 SAMPLED = (
     "clock change: start (-400 days)",
     "permission denied: landing file",
-    "kill -9: raw, half in place",
     "disk full: raw",
+    "kill -9: raw, state",
     "truncated file: raw month",
     "bit flip: warehouse",
     "stale lock: writer lock of a dead process",
