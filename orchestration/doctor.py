@@ -353,7 +353,7 @@ def _champions(settings: Settings) -> Iterator[Finding]:
         else:
             yield Finding(Level.WARNING, trouble, str(file), "It cannot be looked at; no refresh reads it.", _RUN)
     if whole:
-        yield Finding(Level.FINE, f"{whole} models are whole", str(settings.models))
+        yield Finding(Level.FINE, f"{whole} model{'' if whole == 1 else 's'} can be read", str(settings.models))
 
 
 def _trouble_with_model(file: Path, *, is_champion: bool) -> str | None:

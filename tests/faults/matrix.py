@@ -1,9 +1,9 @@
 """Every kind of fault at every place: what happens, that readers never notice, and that the next refresh mends it.
 
-`make faults` strikes them all and prints what came of each; the tests strike a few. One fault is: a home whose first
-refresh is published; a refresh of more files that meets the fault, or finds the damage; and, where it failed, another
-one. Then the published tables must be those of a home that never met anything, and nobody who read them meanwhile
-may have met an error or anything but the state before or after.
+`make faults` strikes them all, each in a home of its own, and prints what came of each; the tests strike one of each
+kind in one home. A home has a published refresh; a refresh of more files meets the fault, or finds the damage; where it
+failed, another one follows. Then the published tables must be those of a home that never met anything, the doctor must
+find nothing broken, and nobody who read meanwhile may have met an error or anything but the state before or after.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import ROOT, tables
+import duckdb
+
+from tests.conftest import ROOT
 from tests.faults import world
 
 READER = """
@@ -58,6 +60,7 @@ print("held", flush=True)
 sys.stdin.readline()
 """
 FEWEST_LOOKS = 5
+FLIP, CUT = "bit flip", "truncated file"
 
 
 class FaultError(AssertionError):
@@ -141,10 +144,21 @@ class Workshop:
 
 
 def published_tables(home: Path) -> dict[str, list[tuple]]:
-    """All that is published, but for the record of the refreshes."""
-    found = tables(home / "pulse.duckdb", "marts", "ml")
-    # It says when models were trained.
-    found.pop("ml.model_runs", None)
+    """All that is published, but for numbers of refreshes and the record of them."""
+    found = {}
+    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
+        names = connection.execute(
+            """
+            select schema_name || '.' || table_name, list(column_name order by column_index)
+            from duckdb_columns()
+            -- model_runs says when models were trained
+            where schema_name in ('marts', 'ml') and table_name != 'model_runs' and column_name != '_batch'
+            group by 1 order by 1
+            """
+        ).fetchall()
+        for name, columns in names:
+            listed = ", ".join(f'"{column}"' for column in columns)
+            found[name] = connection.execute(f"select {listed} from {name} order by all").fetchall()
     return found
 
 
@@ -155,14 +169,18 @@ class Fault:
     Args:
         kind: What it is.
         place: Where it strikes.
-        act: Brings it about and lets refreshes run until one succeeds; returns in words what came of it.
-        hurts_readers: The published file itself is what is damaged.
+        hit: Brings it about, in a refresh or between two; returns in words what came of it.
+        words: What the next refresh says of it; empty where there is nothing to be said.
+        hurts_readers: The published file itself is what is damaged, or what is published is right only for a part.
+        ends_well: The last refresh of `hit` has published already.
     """
 
     kind: str
     place: str
-    act: Callable[[Workshop, Path], str]
+    hit: Callable[[Workshop, Path], str]
+    words: str = ""
     hurts_readers: bool = False
+    ends_well: bool = False
 
     @property
     def name(self) -> str:
@@ -170,8 +188,8 @@ class Fault:
         return f"{self.kind}: {self.place}"
 
 
-def strike(workshop: Workshop, fault: Fault, folder: Path) -> str:
-    """Bring a fault about and judge everything.
+def strike(workshop: Workshop, faults: Sequence[Fault], folder: Path) -> str:
+    """Bring faults about one after the other in one home, let a refresh mend them, and judge everything.
 
     Returns:
         What happened, in words.
@@ -180,26 +198,31 @@ def strike(workshop: Workshop, fault: Fault, folder: Path) -> str:
         FaultError: Something that must hold did not.
     """
     expected = workshop.expected()
-    with _disk(folder, small=fault.kind == "disk full") as disk:
+    with _disk(folder, small=any(fault.kind == "disk full" for fault in faults)) as disk:
         home = workshop.home(disk)
         world.deliver(home / "landing", world.TWO)
         looks = folder / "looks.jsonl"
         with subprocess.Popen([sys.executable, "-c", READER, str(home / "pulse.duckdb"), str(looks)]) as reader:
             try:
                 _require(lambda: looks.exists() and looks.read_text().count("\n") > 0, "the reader never began")
-                words = fault.act(workshop, home)
+                words = [fault.hit(workshop, home) for fault in faults]
+                if not faults[-1].ends_well:
+                    _recover(workshop, home, plainly=all(fault.kind != "disk full" for fault in faults))
+                    words.append("the next refresh published")
+                words += [_said(home, fault.words) for fault in faults if fault.words]
                 seen_till_then = looks.read_text().count("\n")
                 _require(lambda: looks.read_text().count("\n") > seen_till_then + 1, "the reader came to an end")
             finally:
                 reader.kill()
-        _judge_looks(looks.read_text().splitlines()[:-1], hurts_readers=fault.hurts_readers)
+        hurt = any(fault.hurts_readers for fault in faults)
+        _judge_looks(looks.read_text().splitlines()[:-1], hurts_readers=hurt)
         found = published_tables(home)
         if found != expected:
             differing = [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
             raise FaultError(f"published tables differ from a clean rebuild: {', '.join(differing)}")
         if workshop.pulse(home, "doctor"):
             raise FaultError(f"the doctor still finds something broken:\n{_log(home)[-3000:]}")
-        return words
+        return "; ".join(filter(None, words))
 
 
 @contextmanager
@@ -245,10 +268,10 @@ def _log(home: Path) -> str:
     return (home.parent / "log").read_text(encoding="utf-8", errors="replace")
 
 
-def _recovers(workshop: Workshop, home: Path, *, plainly: bool = True) -> None:
+def _recover(workshop: Workshop, home: Path, *, plainly: bool) -> None:
     """The next refresh succeeds."""
     if plainly and "Traceback" in _log(home):
-        raise FaultError(f"the failure was told by a traceback:\n{_log(home)[-3000:]}")
+        raise FaultError(f"a failure was told by a traceback:\n{_log(home)[-3000:]}")
     if workshop.pulse(home):
         raise FaultError(f"the next refresh failed:\n{_log(home)[-3000:]}")
 
@@ -267,45 +290,42 @@ def _fails(code: int, home: Path) -> None:
 
 
 def killed(place: str) -> Fault:
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:
         code = workshop.pulse(home, strike="kill", place=place)
         if code != -9:
-            raise FaultError(f"the process was not killed but ended with {code}")
-        _recovers(workshop, home)
-        return "killed; the next refresh published"
+            raise FaultError(f"the process was not killed but ended with {code}:\n{_log(home)[-2000:]}")
+        return "killed"
 
-    return Fault("kill -9", place, act)
+    return Fault("kill -9", place, hit)
 
 
 def disk_full(place: str) -> Fault:
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:
         _fails(workshop.pulse(home, strike="fill", place=place), home)
         (home / "filler").unlink()
-        _recovers(workshop, home, plainly=False)
-        return "failed; with room again the next refresh published"
+        return "failed, then room again"
 
-    return Fault("disk full", place, act)
+    return Fault("disk full", place, hit)
 
 
 def no_permission(place: str, what: str, strikes_at: str = "start") -> Fault:
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:
         mode = (home / what).stat().st_mode
         code = workshop.pulse(home, strike="shut", place=strikes_at, what=what, obeys=True)
         (home / what).chmod(mode & 0o777)
         _fails(code, home)
-        _recovers(workshop, home)
-        return "failed plainly; with the right again the next refresh published"
+        return "failed plainly, then the right again"
 
-    return Fault("permission denied", place, act)
+    return Fault("permission denied", place, hit)
 
 
 def damaged(kind: str, place: str, what: str, *, words: str = "", hurts_readers: bool = False) -> Fault:
-    """A file that is truncated, or in which a bit flips, between two refreshes; its time of change does not tell."""
+    """A file that is truncated, or in which bits flip, between two refreshes; its time of change does not tell."""
 
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:  # noqa: ARG001
         path = next(iter(sorted(home.glob(what))))
         times = (path.stat().st_atime, path.stat().st_mtime)
-        if kind == "truncated file":
+        if kind == CUT:
             os.truncate(path, path.stat().st_size * 2 // 3)
         else:
             with path.open("r+b") as file:
@@ -315,51 +335,41 @@ def damaged(kind: str, place: str, what: str, *, words: str = "", hurts_readers:
                 file.seek(0)
                 file.write(content)
         os.utime(path, times)
-        if workshop.pulse(home):
-            raise FaultError(f"the refresh failed:\n{_log(home)[-3000:]}")
-        return _said(home, words) if words else "the refresh published"
+        return ""
 
-    return Fault(kind, place, act, hurts_readers)
+    return Fault(kind, place, hit, words, hurts_readers)
 
 
 def half_written(name: str) -> Fault:
     """A landing file that is read while only its first part has arrived."""
 
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:
         path = home / "landing" / name
         whole = path.read_text(encoding="utf-8")
         times = (path.stat().st_atime, path.stat().st_mtime)
         # within the amount of a line: what has arrived reads as another amount
-        cut = whole.rindex(".25", 0, len(whole) - 100)
-        path.write_text(whole[:cut], encoding="utf-8")
-        # what is published then is what the file says
-        before = home / "pulse.duckdb"
-        kept = home.parent / "kept.duckdb"
-        shutil.copy2(before, kept)
+        path.write_text(whole[: whole.rindex(".25", 0, len(whole) - 100)], encoding="utf-8")
         if workshop.pulse(home):
             raise FaultError(f"the refresh of the part failed:\n{_log(home)[-3000:]}")
         path.write_text(whole, encoding="utf-8")
         os.utime(path, times)
-        _recovers(workshop, home)
-        return _said(home, "before it was written to the end")
+        return "the part was published"
 
-    return Fault("truncated file", f"landing file, {name} half written", act, hurts_readers=True)
+    return Fault(CUT, f"landing file, {name} half written", hit, "before it was written to the end", hurts_readers=True)
 
 
 def lock_left(place: str, leave: Callable[[Path], None], words: str = "") -> Fault:
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:  # noqa: ARG001
         leave(home)
-        if workshop.pulse(home):
-            raise FaultError(f"the refresh failed:\n{_log(home)[-3000:]}")
-        return _said(home, words) if words else "the refresh published"
+        return ""
 
-    return Fault("stale lock", place, act)
+    return Fault("stale lock", place, hit, words)
 
 
 def lock_held(place: str, what: str, *, waits: bool) -> Fault:
-    """A lock that another process holds for a while."""
+    """A lock that another process holds, until it is gone without having freed it."""
 
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:
         command = [sys.executable, "-c", HOLDER, str(home / what)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
             assert holder.stdout
@@ -370,40 +380,35 @@ def lock_held(place: str, what: str, *, waits: bool) -> Fault:
             else:
                 _fails(workshop.end(process), home)
                 _said(home, "is open in another program")
-            # not asked to end, but gone
             holder.kill()
-        if waits:
-            if workshop.end(process):
-                raise FaultError(f"the refresh failed:\n{_log(home)[-3000:]}")
-            return "it waited, and published when the holder was gone"
-        _recovers(workshop, home)
-        return "refused, naming the program; the next refresh published"
+        if not waits:
+            return "refused, naming the program"
+        if workshop.end(process):
+            raise FaultError(f"the refresh failed:\n{_log(home)[-3000:]}")
+        return "it waited, and published when the holder was gone"
 
-    return Fault("stale lock", place, act)
+    return Fault("stale lock", place, hit, ends_well=waits)
 
 
 def two_at_once(place: str) -> Fault:
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:
         first = workshop.start(home, strike="tell", place=place)
         _require((home.parent / "reached").exists, "the first never came to the place")
         second = workshop.start(home)
         codes = (workshop.end(first), workshop.end(second))
         if codes != (0, 0):
             raise FaultError(f"they ended with {codes}:\n{_log(home)[-3000:]}")
-        _said(home, "waiting for it to finish")
         return "the second waited for the first; both published"
 
-    return Fault("two at once", place, act)
+    return Fault("two at once", place, hit, "waiting for it to finish", ends_well=True)
 
 
 def clock_wrong(place: str, days: int) -> Fault:
-    def act(workshop: Workshop, home: Path) -> str:
+    def hit(workshop: Workshop, home: Path) -> str:
         code = workshop.pulse(home, strike="shift", place=place, what=str(days))
-        _recovers(workshop, home)
-        came = "failed" if code else "published"
-        return f"{days:+d} days: it {came}; with the right time the next refresh published"
+        return "failed, then the right time" if code else "published, then the right time"
 
-    return Fault("clock change", f"{place} ({days:+d} days)", act)
+    return Fault("clock change", f"{place} ({days:+d} days)", hit)
 
 
 def _dead_holder(home: Path) -> None:
@@ -434,7 +439,6 @@ def _unfinished_publish(home: Path) -> None:
     (home / ".reports-2").mkdir()
 
 
-FLIP, CUT = "bit flip", "truncated file"
 FAULTS = [
     *map(killed, ("raw", "raw, half in place", "raw, state", "staging", "marts", "ml", "insights", "pages")),
     *map(killed, ("publish", "publish, pages", "publish, version")),
@@ -479,16 +483,16 @@ FAULTS = [
     clock_wrong("pages", -400),
 ]
 SAMPLED = (
-    "kill -9: publish, pages",
-    "disk full: marts",
+    "clock change: start (-400 days)",
+    "permission denied: landing file",
+    "disk full: raw",
+    "kill -9: raw, state",
     "truncated file: raw month",
     "bit flip: warehouse",
-    "permission denied: landing file",
-    "stale lock: a merge that never ended",
-    "two at once: raw",
-    "clock change: start (-400 days)",
+    "stale lock: writer lock of a dead process",
+    "two at once: staging",
 )
-"""One of each kind, struck by the tests."""
+"""One of each kind, struck by the tests one after the other in one home: the last refresh has to mend them all."""
 
 
 def main(wanted: list[str]) -> int:
@@ -503,7 +507,7 @@ def main(wanted: list[str]) -> int:
                 begun = time.monotonic()
                 folder = Path(scratch) / str(number)
                 try:
-                    words, passed = strike(workshop, fault, folder), True
+                    words, passed = strike(workshop, [fault], folder), True
                 except FaultError as error:
                     words, passed = str(error), False
                     failed += 1

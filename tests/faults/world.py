@@ -26,7 +26,7 @@ def _sales(first: int, last: int, restated: tuple[int, ...] = ()) -> str:
     for n in [*range(first, last), *restated]:
         day = f"2026-{1 + n // 50:02d}-{1 + n * 7 % 28:02d}"
         amount = 5 + n * 37 % 90 + (1000 if n in restated else 0)
-        lines.append(f"s{n},o{n // 2},c{n * 11 % 30},p{n * 5 % 7},{day},{1 + n % 3},{amount}.25")
+        lines.append(f"s{n},o{n},c{n * 11 % 30},p{n * 5 % 7},{day},{1 + n % 3},{amount}.25")
     return "\n".join(lines) + "\n"
 
 
