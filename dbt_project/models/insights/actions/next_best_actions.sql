@@ -59,7 +59,8 @@ with
         qualify row_number() over (partition by situations.customer_id order by rules.rule asc nulls last) = 1
     ),
 
-    -- measured: whatever campaigns have tried; assumed: what the rule offers, or a plain message where that does not pay
+    -- measured: whatever campaigns have tried; assumed: what the rule offers, or a plain message where that
+    -- does not pay
     options as (
         select
             ruled.customer_id,
