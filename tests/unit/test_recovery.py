@@ -31,10 +31,10 @@ def ignore(_: str) -> None:
     """For messages that are not looked at."""
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Settings:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home as a refresh leaves it, with next to nothing in it."""
-    settings = Settings.from_environment({}, home=tmp_path / "home", keep_versions=2)
+    settings = Settings.from_environment({}, home=tmp_path_factory.mktemp("made") / "home")
     settings.landing.mkdir(parents=True)
     (settings.landing / "sales.csv").write_text("customer_id,sold_at,amount\nann,2026-01-05,10\n", encoding="utf-8")
     folder = RawFolder(settings.raw)
@@ -45,7 +45,14 @@ def home(tmp_path: Path) -> Settings:
     settings.models.mkdir()
     (settings.models / "churn.json").write_text("[]", encoding="utf-8")
     publish(settings, 1)
-    return settings
+    return settings.home
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Settings:
+    """A copy of it."""
+    shutil.copytree(made, tmp_path / "home")
+    return Settings.from_environment({}, home=tmp_path / "home", keep_versions=2)
 
 
 def publish(settings: Settings, refresh: int) -> None:
