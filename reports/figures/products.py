@@ -216,6 +216,7 @@ def product_months(months: pd.DataFrame, products: pd.DataFrame) -> Chart:
     days = [f"{day:%Y-%m-%d}" for day in wide.index]
     options = []
     sold = set(wide["units"].columns)
+    left_out = f" To choose from: the {_VIEWS} products of most revenue." if len(products) > _VIEWS else ""
     for product in chosen.itertuples(index=False):
         units = wide["units"][product.product_id] if product.product_id in sold else pd.Series(0.0, wide.index)
         revenue = wide["net_revenue"][product.product_id] if product.product_id in sold else units
@@ -227,7 +228,7 @@ def product_months(months: pd.DataFrame, products: pd.DataFrame) -> Chart:
             Option(
                 name=f"{product.name} ({product.product_id})",
                 title=title,
-                note=f"Units in {count(len(days), 'complete month')}; returned ones are not taken off.",
+                note=f"Units in {count(len(days), 'complete month')}; returned ones are not taken off.{left_out}",
                 traces=[{"y": units.astype(float).round(2).tolist()}],
                 table=pd.DataFrame(
                     {
