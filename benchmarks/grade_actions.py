@@ -6,7 +6,7 @@ is still there, the margin of such orders at the offer's discount, orders lost w
 the discount that orders take along which would have come anyway, and the cost of the message. Nothing is drawn for the
 message itself, so that worlds and customers are the only noise.
 
-Run it with `.venv/bin/python benchmarks/grade_actions.py --first 21 --seeds 12`.
+Run it with `.venv/bin/python benchmarks/grade_actions.py --first 22 --seeds 12`.
 """
 
 from __future__ import annotations
@@ -152,11 +152,11 @@ def _priced(simulation: Simulation, percent: int) -> tuple[Floats, Floats]:
 # The actions of a home
 # ---------------------------------------------------------------------------------------------------------------------
 
-MODELS = (
-    *("churn_scores", "churn_backtest", "churn_curves", "customer_lifetime_value", "customer_uplift"),
-    *("session_purchase_predictions", "customer_intent", "product_associations"),
+STEPS = (
+    *("raw_tables", "marts", "ml__churn_scores", "ml__customer_lifetime_value", "ml__customer_uplift"),
+    *("ml__session_purchase_predictions", "ml__customer_intent", "ml__product_associations"),
 )
-"""The ml tables behind the actions, with those that are made in one step with them."""
+"""The steps of a refresh on which the actions stand."""
 ACTIONS = """
 select customer_id, offer_type, discount_rate, expected_incremental_profit, churn_probability, contact_cost
 from marts.next_best_actions
@@ -166,19 +166,19 @@ order by customer_id
 
 
 def fill_home(home: Path, seed: int, customers: int) -> None:
-    """Refresh what the actions are made of, through the assets themselves; all marts, and the models they read."""
+    """Refresh what the actions are made of, through the assets themselves."""
     # The actions read one horizon, and the other models cost most of a refresh.
     churn.HORIZONS = (90,)  # type: ignore[assignment]
     settings = Settings.from_environment(
         {}, home=home, source="synthetic", scale=customers, seed=seed, as_of=AS_OF, threads=1
     )
     definitions = build_defs(settings)
-    wanted = (
-        dg.AssetSelection.keys(dg.AssetKey(["marts", "next_best_actions"])).upstream().required_multi_asset_neighbors()
-    )
+    graph = definitions.resolve_asset_graph()
+    steps = {key: graph.get(key).assets_def.node_def.name for key in graph.materializable_asset_keys}
+    # A stage of dbt runs whole: a part of one would be tested against tables that are not there.
+    only = sorted(key for key, step in steps.items() if step in STEPS)
     output = io.StringIO()
     with dg.DagsterInstance.ephemeral() as instance:
-        only = sorted(wanted.resolve(definitions.resolve_asset_graph()))
         if not run_job(definitions, "refresh", instance, Progress(Console(file=output, width=200)), only):
             raise RuntimeError(f"the refresh of seed {seed} failed:\n{output.getvalue()[-5000:]}")
 
@@ -200,7 +200,7 @@ def actions_of(home: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _build(home: Path) -> None:
     project = str(ROOT / "dbt_project")
     flags = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(home / "dbt" / "target")]
-    selection = ["action_rules", "offer_options", "customer_situation", "offer_effects", "next_best_actions"]
+    selection = ["path:models/staging/ml", "customer_situation", "offer_effects", "next_best_actions"]
     os.environ |= {"PULSE_DATA_DIR": str(home), "PULSE_THREADS": "1"}
     try:
         result = dbtRunner().invoke(
@@ -268,7 +268,7 @@ def main() -> None:
     """Grade and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=12, help="worlds")
-    parser.add_argument("--first", type=int, default=21, help="the first seed")
+    parser.add_argument("--first", type=int, default=22, help="the first seed")
     parser.add_argument("--customers", type=int, default=5_000, help="customers of each")
     options = parser.parse_args()
     rows = []
