@@ -423,4 +423,4 @@ def _tell(console: Console, settings: Settings, job: str, failures: list[str]) -
 
 
 def _said(console: Console) -> Callable[[str], None]:
-    return lambda message: console.print(message, markup=False, highlight=False)
+    return lambda message: console.print(message, markup=False, highlight=False, soft_wrap=True)
