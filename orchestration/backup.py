@@ -7,6 +7,7 @@ from these by a refresh; Dagster's history of runs is left out.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -14,6 +15,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -241,6 +243,10 @@ def _unpack(source: Path, target: Path) -> dict[str, Any]:
     card: dict[str, Any] | None = None
     target.mkdir(parents=True)
     try:
+        # To its end and its checksum first: what damage makes of a name, a day or a size is not to be acted upon.
+        with gzip.open(source) as packed:
+            while packed.read(_PIECE):
+                pass
         with tarfile.open(source, mode="r:gz") as archive:
             for info in archive:
                 path = target / info.name
@@ -262,7 +268,7 @@ def _unpack(source: Path, target: Path) -> dict[str, Any]:
                 found[info.name] = {"size": info.size, "sha256": reader.digest.hexdigest()}
     except FileNotFoundError:
         raise BackupError(f"{source} does not exist.") from None
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise BackupError(f"{source} cannot be read as a backup ({error}); nothing was changed.") from error
     if card is None:
         raise BackupError(f"{source} is not whole: it ends before its card. Nothing was changed.")
