@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Landing:
     @property
     def left(self) -> frozenset[Path]:
         """Files to leave to a later refresh, by their resolved paths."""
-        return frozenset(self.paths[name].resolve() for name in self.growing)
+        return frozenset(Path(os.path.realpath(self.paths[name])) for name in self.growing)
 
     def unseen(self, seen: Mapping[str, str]) -> list[str]:
         """Complete files that are new or have changed since the refresh that saw the others."""

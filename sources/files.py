@@ -283,7 +283,8 @@ class FilesSource:
             plans: list[Plan] = []
             mistakes = []
             for found in self._found():
-                if found.path.resolve() in self._leave:
+                # Unlike Path.resolve, this takes links that lead nowhere for what they are.
+                if Path(os.path.realpath(found.path)) in self._leave:
                     continue
                 try:
                     plans += self._plan(found)

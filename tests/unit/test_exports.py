@@ -73,7 +73,8 @@ class TestFiles:
             if file_format == "json":
                 found = [tuple(row.values()) for row in json.loads(path.read_text(encoding="utf-8"))]
             else:
-                found = duckdb.sql(f"from '{path}'").fetchall()
+                with duckdb.connect() as connection:
+                    found = connection.execute(f"from '{path}'").fetchall()
             assert found == expected
 
     def test_what_is_no_number_is_null_in_json(self, published: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
