@@ -106,7 +106,7 @@ def test_publishing_alone_is_refused_while_later_stages_are_of_an_older_refresh(
     assert run_pipeline(path, job="raw", source=source).succeeded
     alone = run_pipeline(path, job="publish", source=source)
     refused(alone, before)
-    assert "customer_360 was built for refresh 1, raw is at refresh 2." in alone.output
+    assert "alerts was built for refresh 1, raw is at refresh 2." in alone.output
 
 
 def test_a_refresh_that_failed_in_raw_is_not_published_by_plain_dbt(tmp_path: Path) -> None:
