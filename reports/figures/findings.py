@@ -1,6 +1,6 @@
-"""What it takes to state a finding: shares in words, their intervals, and whether a change is more than chance.
+"""What it takes to state a finding and to draw it: shares in words, intervals, more than chance or not, plain figures.
 
-Nothing here knows what is drawn.
+What is found, and on which page it stands, is decided where the charts are made.
 """
 
 from __future__ import annotations
@@ -130,6 +130,26 @@ def timeline(y_title: str, **y_axis: Any) -> go.Figure:
     figure.update_xaxes(TIME_AXIS)
     figure.update_yaxes(AXIS, **{"title_text": y_title, "rangemode": "tozero", "nticks": 6, **y_axis})
     return figure
+
+
+def add_interval(figure: go.Figure, x: Sequence[str], low: pd.Series, high: pd.Series) -> None:
+    """Draw the band between the ends of 95 % intervals of shares.
+
+    Args:
+        figure: Drawn into, before the line that the band is of.
+        x: The days.
+        low: Lower ends, one a day.
+        high: Upper ends.
+    """
+    figure.add_scatter(
+        x=[*x, *x[::-1]],
+        y=[*high.round(6).tolist(), *low[::-1].round(6).tolist()],
+        fill="toself",
+        fillcolor="rgba(42,143,212,0.22)",
+        line={"width": 0},
+        name="95 % interval",
+        hoverinfo="skip",
+    )
 
 
 def plane(x_title: str, y_title: str, **y_axis: Any) -> go.Figure:

@@ -10,6 +10,7 @@ import pandas as pd
 from reports.blocks import Chart
 from reports.figures.findings import (
     RECENT_DAYS,
+    add_interval,
     bars_with_names,
     counted,
     counts_differ,
@@ -45,15 +46,7 @@ def mood(days: pd.DataFrame, as_of: pd.Timestamp) -> Chart:
     low, high = share_interval(counts["negative_count"], counts["scored_count"])
     starts = months.strftime("%Y-%m-%d").tolist()
     figure = timeline("negative tickets", tickformat=".0%")
-    figure.add_scatter(
-        x=[*starts, *starts[::-1]],
-        y=[*high.round(6).tolist(), *low[::-1].round(6).tolist()],
-        fill="toself",
-        fillcolor="rgba(42,143,212,0.22)",
-        line={"width": 0},
-        name="95 % interval",
-        hoverinfo="skip",
-    )
+    add_interval(figure, starts, low, high)
     figure.add_scatter(
         x=starts,
         y=rate.round(6).tolist(),

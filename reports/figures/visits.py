@@ -12,6 +12,7 @@ import pandas as pd
 from reports.blocks import Chart
 from reports.figures.findings import (
     RECENT_DAYS,
+    add_interval,
     bars_with_names,
     counted,
     last_days,
@@ -148,15 +149,7 @@ def _conversion_of(days: pd.DataFrame, device: str, as_of: pd.Timestamp) -> Char
     low, high = share_interval(weekly["purchase_count"], weekly["session_count"])
     ends = pd.DatetimeIndex(weekly.index).strftime("%Y-%m-%d").tolist()
     figure = timeline("visits with an order", tickformat=".0%")
-    figure.add_scatter(
-        x=[*ends, *ends[::-1]],
-        y=[*high.round(6).tolist(), *low[::-1].round(6).tolist()],
-        fill="toself",
-        fillcolor="rgba(42,143,212,0.22)",
-        line={"width": 0},
-        name="95 % interval",
-        hoverinfo="skip",
-    )
+    add_interval(figure, ends, low, high)
     figure.add_scatter(
         x=ends,
         y=[None if pd.isna(value) else round(value, 6) for value in rate],

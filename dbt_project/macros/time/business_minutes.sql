@@ -1,7 +1,6 @@
 {#
   Business minutes from Monday 2000-01-03 to a moment: whole weeks, the weekdays before this one, and what of this day's
-  hours has passed. `hours` is the alias of the moment's weekday in business_hours, with minutes_before (of the week)
-  and week_minutes.
+  hours has passed. `hours` is the alias of the moment's weekday in `business_week`.
 #}
 {% macro business_minutes(moment, hours) -%}
     {%- set days = days_between("cast('2000-01-03' as date)", moment) -%}

@@ -23,15 +23,7 @@ with
     ),
 
     hours as (
-        select
-            weekday,
-            opens_minute,
-            closes_minute,
-            sum(closes_minute - opens_minute) over (
-                order by weekday asc nulls last rows between unbounded preceding and current row
-            ) - (closes_minute - opens_minute) as minutes_before,
-            sum(closes_minute - opens_minute) over () as week_minutes
-        from {{ ref('business_hours') }}
+        {{ business_week() }}
     ),
 
     measured as (
