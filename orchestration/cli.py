@@ -415,7 +415,7 @@ def _tell(console: Console, settings: Settings, job: str, failures: list[str]) -
     for line in alerts[:_MOST_ALERTS_SHOWN]:
         console.print(f"Alert, {line}", markup=False, highlight=False, soft_wrap=True)
     if len(alerts) > _MOST_ALERTS_SHOWN:
-        console.print(f"and {len(alerts) - _MOST_ALERTS_SHOWN} more alerts, in marts.alerts", highlight=False)
+        console.print(f"and {len(alerts) - _MOST_ALERTS_SHOWN} more alerts: `pulse alerts` shows them", highlight=False)
     if report.waiting:
         console.print(
             f"{report.waiting} alerts wait to be sent; they are sent after the next refresh.", highlight=False

@@ -125,6 +125,7 @@ def print_summary(console: Console, settings: Settings) -> None:
         ("query", f"{_short(settings.published)} with any DuckDB client, or"),
         ("", f'.venv/bin/pulse query{home} "from marts.customer_360"'),
         ("look at", _short(settings.reports / "index.html")),
+        ("what is unusual", f".venv/bin/pulse alerts{home}"),
         ("lineage and checks", f".venv/bin/pulse ui{home}"),
     ):
         console.print(f"  {what:<19} {where}", highlight=False, soft_wrap=True)
@@ -167,6 +168,13 @@ def _insights(connection: duckdb.DuckDBPyConnection) -> list[str]:
     forecast, count = one("select sum(forecast), count(*) from ml.revenue_forecast")
     if count:
         told.append(f"Net revenue to be expected in the next {count} days: {forecast:,.0f}.")
+    chosen, profit = one(
+        "select count(*), sum(expected_incremental_profit) from marts.next_best_actions where is_selected"
+    )
+    if chosen:
+        told.append(
+            f"To be contacted now: {_count(chosen, 'customer')}, expected to bring {profit:,.0f} beyond its cost."
+        )
     return told
 
 

@@ -20,7 +20,7 @@ _ALERTS = """
         alert_id, kind, severity, title, evidence, subject_type, subject_id,
         cast(first_seen_on as varchar) as first_seen_on, page
     from marts.alerts
-    order by first_seen_on desc nulls last, alert_id
+    order by display_order
 """
 _WARNINGS = """
     select check_name, message, cast(as_of as varchar)

@@ -328,14 +328,15 @@ def publish(home: Path, *rows: tuple[str, str, str]) -> None:
             """
             create table marts.alerts (
                 alert_id varchar, kind varchar, severity varchar, subject_type varchar, subject_id varchar,
-                title varchar, evidence varchar, value double, expected_value double, first_seen_on date, page varchar
+                title varchar, evidence varchar, value double, expected_value double, first_seen_on date, page varchar,
+                display_order bigint
             )
             """
         )
-        for alert_id, severity, title in rows:
+        for place, (alert_id, severity, title) in enumerate(rows):
             connection.execute(
-                "insert into marts.alerts values (?, 'churn', ?, 'customer', 'C1', ?, 'p .9', 0, 0, '2026-03-30', '')",
-                [alert_id, severity, title],
+                "insert into marts.alerts values (?, 'churn', ?, 'product', 'P', ?, 'p .9', 0, 0, '2026-03-30', '', ?)",
+                [alert_id, severity, title, place],
             )
 
 
