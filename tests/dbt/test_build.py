@@ -206,9 +206,9 @@ def test_macros_agree_with_scipy_and_python(dbt: Dbt, world: Home) -> None:
     fields = {
         **{f"p{i}": f"{{{{ normal_two_sided_p('cast({z} as double)') }}}}" for i, z in enumerate(zs)},
         **{f"below_{value}": f"{{{{ cuts_below('{value}', 'q') }}}}" for value in (1, 2, 3, 5, 6)},
-        "leap": "cast({{ add_months(\"date '2024-01-31'\", 1) }} as varchar)",
-        "back": "cast({{ add_months(\"date '2024-03-31'\", -1) }} as varchar)",
-        "yesterday": "cast({{ add_days(\"date '2024-03-01'\", -1) }} as varchar)",
+        "leap": "cast({{ add_months(\"date '2024-01-31'\", 1) }} as string)",
+        "back": "cast({{ add_months(\"date '2024-03-31'\", -1) }} as string)",
+        "yesterday": "cast({{ add_days(\"date '2024-03-01'\", -1) }} as string)",
         "days": "{{ days_between(\"timestamp '2024-02-28 23:59:59'\", \"timestamp '2024-03-01 00:00:00'\") }}",
         "minutes": "{{ minutes_between(\"timestamp '2024-02-28 23:59:59'\", \"timestamp '2024-02-29 00:00:00'\") }}",
         "all_days": "(select count(*) from ({{ days_from_to(\"date '2024-02-28'\", \"date '2024-03-01'\") }}))",

@@ -6,10 +6,10 @@
     {%- if execute and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
         create schema if not exists meta;
         create table if not exists meta.builds (
-            invocation_id varchar, resource varchar, status varchar, refresh bigint, recorded_at timestamp
+            invocation_id string, resource string, status string, refresh bigint, recorded_at timestamp
         );
         create table if not exists meta.check_results (
-            check_name varchar, asset varchar, severity varchar, status varchar, failures bigint, message varchar,
+            check_name string, asset string, severity string, status string, failures bigint, message string,
             refresh bigint, recorded_at timestamp
         );
         insert into meta.builds values (

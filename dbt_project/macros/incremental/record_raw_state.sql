@@ -14,7 +14,7 @@
         {%- for database in [target.database, 'work'] -%}
             create schema if not exists {{ database }}.meta;
             create table if not exists {{ state_table(database) }} (
-                model varchar, refresh bigint, as_of date, fingerprint varchar, from_refresh bigint, from_as_of date,
+                model string, refresh bigint, as_of date, fingerprint string, from_refresh bigint, from_as_of date,
                 basis_rows bigint, recorded_at timestamp
             );
         {%- endfor -%}

@@ -6,8 +6,8 @@
     {%- for comparison in comparisons %}
         select
             '{{ comparison.name }}' as broken_rule,
-            cast(here.total as varchar) as total_here,
-            cast(there.total as varchar) as total_there
+            cast(here.total as string) as total_here,
+            cast(there.total as string) as total_there
         from (
             select coalesce({{ comparison.expression }}, 0) as total
             from {{ model }}

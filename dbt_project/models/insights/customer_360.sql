@@ -173,15 +173,15 @@ with
     )
 
 select
-    cast(customer_id as varchar) as customer_id,
-    cast(name as varchar) as name,
-    cast(email as varchar) as email,
-    cast(industry as varchar) as industry,
-    cast(region as varchar) as region,
-    cast(city as varchar) as city,
-    cast(age_group as varchar) as age_group,
-    cast(loyalty_tier as varchar) as loyalty_tier,
-    cast(acquisition_channel as varchar) as acquisition_channel,
+    cast(customer_id as string) as customer_id,
+    cast(name as string) as name,
+    cast(email as string) as email,
+    cast(industry as string) as industry,
+    cast(region as string) as region,
+    cast(city as string) as city,
+    cast(age_group as string) as age_group,
+    cast(loyalty_tier as string) as loyalty_tier,
+    cast(acquisition_channel as string) as acquisition_channel,
     cast(signed_up_at as timestamp) as signed_up_at,
     cast(marketing_consent as boolean) as marketing_consent,
     cast(purchase_count as bigint) as purchase_count,
@@ -196,7 +196,7 @@ select
     cast(m_score as bigint) as m_score,
     cast(rfm_index as double) as rfm_index,
     cast(engagement_score as double) as engagement_score,
-    cast(segment as varchar) as segment,
+    cast(segment as string) as segment,
     cast(
         round(
             case
@@ -206,9 +206,9 @@ select
             6
         ) as double
     ) as segment_score,
-    cast(recommended_action as varchar) as recommended_action,
+    cast(recommended_action as string) as recommended_action,
     cast(cluster_id as bigint) as cluster_id,
-    cast(cluster_name as varchar) as cluster_name,
+    cast(cluster_name as string) as cluster_name,
     cast(churn_probability as double) as churn_probability,
     cast(
         case
@@ -216,7 +216,7 @@ select
             when churn_source is null and purchase_count is not null
                 then {{ recency_tier('days_since_last_purchase') }}
             else model_risk_tier
-        end as varchar
+        end as string
     ) as risk_tier,
     cast(
         coalesce(
@@ -225,13 +225,13 @@ select
             false
         ) as boolean
     ) as is_at_risk,
-    cast(reason_1 as varchar) as reason_1,
-    cast(reason_2 as varchar) as reason_2,
-    cast(reason_3 as varchar) as reason_3,
-    cast(churn_source as varchar) as churn_source,
+    cast(reason_1 as string) as reason_1,
+    cast(reason_2 as string) as reason_2,
+    cast(reason_3 as string) as reason_3,
+    cast(churn_source as string) as churn_source,
     cast(case when churn_source = 'model' then churn_horizon_days end as bigint) as churn_horizon_days,
     -- a delivered score carries neither version nor day
-    cast(case when churn_source <> 'delivered' then model_version end as varchar) as model_version,
+    cast(case when churn_source <> 'delivered' then model_version end as string) as model_version,
     cast(case when churn_source <> 'delivered' then scores_as_of end as date) as scores_as_of,
     cast(coalesce(ticket_count, 0) as bigint) as ticket_count,
     cast(coalesce(negative_count, 0) as bigint) as negative_count,
@@ -246,33 +246,33 @@ select
     cast(clv_365d as double) as clv_365d,
     cast(clv_365d_low as double) as clv_365d_low,
     cast(clv_365d_high as double) as clv_365d_high,
-    cast(clv_basis as varchar) as clv_basis,
+    cast(clv_basis as string) as clv_basis,
     cast(
         case
             when clv_365d is null then null
             when value_cuts_below = 4 then 'High'
             when value_cuts_below >= 2 then 'Medium'
             else 'Low'
-        end as varchar
+        end as string
     ) as value_tier,
     cast(next_order_on as date) as next_order_on,
     cast(intent_score as double) as intent_score,
     cast(last_session_on as date) as last_session_on,
-    cast(persona as varchar) as persona,
+    cast(persona as string) as persona,
     cast(uplift_probability as double) as uplift_probability,
     cast(uplift_low as double) as uplift_low,
     cast(uplift_high as double) as uplift_high,
     cast(behaviour_score as bigint) as behaviour_score,
-    cast(activity_trend as varchar) as activity_trend,
-    cast(risk_signals as varchar) as risk_signals,
-    cast(next_action as varchar) as next_action,
-    cast(next_action_channel as varchar) as next_action_channel,
-    cast(next_action_reason as varchar) as next_action_reason,
+    cast(activity_trend as string) as activity_trend,
+    cast(risk_signals as string) as risk_signals,
+    cast(next_action as string) as next_action,
+    cast(next_action_channel as string) as next_action_channel,
+    cast(next_action_reason as string) as next_action_reason,
     {{ money('next_action_expected_profit') }} as next_action_expected_profit,
     cast(next_action_deadline_on as date) as next_action_deadline_on,
     cast(next_action_is_control as boolean) as next_action_is_control,
-    cast(offer_type as varchar) as offer_type,
+    cast(offer_type as string) as offer_type,
     cast(offer_discount_rate as double) as offer_discount_rate,
-    cast(offer_message as varchar) as offer_message,
+    cast(offer_message as string) as offer_message,
     cast(offer_valid_until as date) as offer_valid_until
 from joined

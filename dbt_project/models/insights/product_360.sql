@@ -124,9 +124,9 @@ with
     )
 
 select
-    cast(products.product_id as varchar) as product_id,
-    cast(products.name as varchar) as name,
-    cast(products.category as varchar) as category,
+    cast(products.product_id as string) as product_id,
+    cast(products.name as string) as name,
+    cast(products.category as string) as category,
     {{ money('products.list_price') }} as list_price,
     {{ money('products.unit_cost') }} as unit_cost,
     cast(products.launched_on as date) as launched_on,
@@ -144,24 +144,24 @@ select
     cast(performance.discount_rate as double) as discount_rate,
     cast(performance.first_sold_on as date) as first_sold_on,
     cast(performance.last_sold_on as date) as last_sold_on,
-    cast(trends.direction as varchar) as trend_direction,
+    cast(trends.direction as string) as trend_direction,
     cast(trends.change_ratio as double) as trend_change_ratio,
     cast(trends.q_value as double) as trend_q_value,
     cast(trends.month as date) as trend_month,
     cast(changes.changed_on as date) as changed_on,
-    cast(changes.direction as varchar) as change_direction,
+    cast(changes.direction as string) as change_direction,
     cast(changes.change_ratio as double) as change_ratio,
     cast(coalesce(topics.ticket_count, 0) as bigint) as ticket_count,
     cast(coalesce(topics.unresolved_count, 0) as bigint) as open_ticket_count,
     cast({{ ratio('topics.negative_count', 'topics.scored_ticket_count') }} as double) as negative_rate,
-    cast(top_topics.topic as varchar) as top_topic,
+    cast(top_topics.topic as string) as top_topic,
     cast(top_topics.ticket_count as bigint) as top_topic_ticket_count,
     {% for place in [1, 2, 3] %}
-        cast(together.bought_together_{{ place }} as varchar) as bought_together_{{ place }},
-        cast(together.bought_together_{{ place }}_name as varchar) as bought_together_{{ place }}_name,
+        cast(together.bought_together_{{ place }} as string) as bought_together_{{ place }},
+        cast(together.bought_together_{{ place }}_name as string) as bought_together_{{ place }}_name,
     {% endfor %}
     {% for place in [1, 2, 3] %}
-        cast(best_buyers.top_customer_{{ place }} as varchar) as top_customer_{{ place }},
+        cast(best_buyers.top_customer_{{ place }} as string) as top_customer_{{ place }},
         {{ money('best_buyers.top_customer_' ~ place ~ '_net_revenue') }} as top_customer_{{ place }}_net_revenue
         {% if not loop.last %},{% endif %}
     {% endfor %}

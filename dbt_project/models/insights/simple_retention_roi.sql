@@ -28,7 +28,7 @@ with
     )
 
 select
-    cast('simple formula: not a measurement' as varchar) as label,
+    cast('simple formula: not a measurement' as string) as label,
     cast(customer_count as bigint) as customer_count,
     {{ money('spend') }} as spend,
     {{ money('cost') }} as cost,

@@ -89,7 +89,7 @@ select
     'Customer ' || customer_id || ': ' || {{ in_words('negative_count', 0) }} || ' of '
     || {{ in_words('ticket_count', 0) }} || ' tickets are negative' as title,
     {{ in_words('expected_count', 1) }} || ' were to be expected; the last negative one on '
-    || cast(last_negative_on as varchar) as evidence,
+    || cast(last_negative_on as string) as evidence,
     'tickets' as unit,
     cast(negative_count as double) as value,
     expected_count as expected_value,
@@ -107,11 +107,11 @@ from sentiment
 union all
 select
     'churn_risk_jump' as kind,
-    customer_id || ':' || cast(cutoff_date as varchar) as finding,
+    customer_id || ':' || cast(cutoff_date as string) as finding,
     'customer' as subject_type,
     customer_id as subject_id,
     'Customer ' || customer_id || ': churn risk up from ' || {{ percent_text('probability_before') }} || ' to '
-    || {{ percent_text('churn_probability') }} || ' since ' || cast(cutoff_date as varchar) as title,
+    || {{ percent_text('churn_probability') }} || ' since ' || cast(cutoff_date as string) as title,
     {{ in_words('net_revenue_365d', 2) }} || ' net revenue in the last 365 days'
     || coalesce('; ' || reason_1, '') as evidence,
     'probability' as unit,

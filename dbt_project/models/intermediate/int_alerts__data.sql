@@ -154,11 +154,11 @@ with
 
 select
     'quiet_table' as kind,
-    table_name || ':' || cast(last_day as varchar) as finding,
+    table_name || ':' || cast(last_day as string) as finding,
     'table' as subject_type,
     table_name as subject_id,
     'No ' || table_name || ' for ' || {{ in_words('silent_days', 0) }} || ' days' as title,
-    'The last day with any was ' || cast(last_day as varchar) || '; the longest gap of the year before was '
+    'The last day with any was ' || cast(last_day as string) || '; the longest gap of the year before was '
     || {{ in_words('longest_days', 0) }} || case when longest_days = 1 then ' day' else ' days' end as evidence,
     'days' as unit,
     cast(silent_days as double) as value,
@@ -246,12 +246,12 @@ where uncosted_share >= {{ var('alert_min_missing_rate') }}
 union all
 select
     'old_scores' as kind,
-    cast(scores_as_of as varchar) as finding,
+    cast(scores_as_of as string) as finding,
     'table' as subject_type,
     'churn_scores' as subject_id,
     'Scores are ' || {{ in_words('age_days', 0) }} || case when age_days = 1 then ' day' else ' days' end
     || ' older than the data' as title,
-    'They were computed for ' || cast(scores_as_of as varchar) || '; run the models again' as evidence,
+    'They were computed for ' || cast(scores_as_of as string) || '; run the models again' as evidence,
     'days' as unit,
     cast(age_days as double) as value,
     cast(0 as double) as expected_value,

@@ -115,9 +115,9 @@ with
             end as part,
             case
                 when led.stretch_starts_on = led.stretch_ends_on
-                    then ' on ' || cast(led.stretch_starts_on as varchar)
+                    then ' on ' || cast(led.stretch_starts_on as string)
                 else
-                    ' from ' || cast(led.stretch_starts_on as varchar) || ' to ' || cast(led.stretch_ends_on as varchar)
+                    ' from ' || cast(led.stretch_starts_on as string) || ' to ' || cast(led.stretch_ends_on as string)
             end as when_it_was
         from led
         left join wholes
@@ -131,7 +131,7 @@ with
 
 select
     alert_kind as kind,
-    kind || ':' || series || ':' || direction || ':' || cast(stretch_starts_on as varchar) as finding,
+    kind || ':' || series || ':' || direction || ':' || cast(stretch_starts_on as string) as finding,
     kind as subject_type,
     series as subject_id,
     upper(substr(things, 1, 1)) || substr(things, 2) || part || ' '

@@ -48,11 +48,11 @@ with
 
 select
     'product_trend' as kind,
-    product_id || ':' || cast(month as varchar) as finding,
+    product_id || ':' || cast(month as string) as finding,
     'product' as subject_type,
     product_id as subject_id,
     'Product ' || product_id || ': units ' || direction || ' ' || {{ percent_text('abs(change_ratio)') }} || ' in '
-    || substr(cast(month as varchar), 1, 7) as title,
+    || substr(cast(month as string), 1, 7) as title,
     'Units: ' || {{ in_words('units_now', 0) }} || ' after ' || {{ in_words('units_before', 0) }}
     || ' in the month before' as evidence,
     'units' as unit,
@@ -72,14 +72,14 @@ from trends
 union all
 select
     'lasting_change' as kind,
-    product_id || ':' || direction || ':' || cast(changed_year as varchar) as finding,
+    product_id || ':' || direction || ':' || cast(changed_year as string) as finding,
     'product' as subject_type,
     product_id as subject_id,
     'Product ' || product_id || ': demand ' || direction || ' ' || {{ percent_text('abs(change_ratio)') }}
-    || ' against its peers since ' || cast(changed_on as varchar) as title,
+    || ' against its peers since ' || cast(changed_on as string) as title,
     {{ in_words('units_per_week_after', 1) }} || ' units a week after ' || {{ in_words('units_per_week_before', 1) }}
     || case
-        when changed_on < changed_until then '; the change took until ' || cast(changed_until as varchar)
+        when changed_on < changed_until then '; the change took until ' || cast(changed_until as string)
         else ''
     end as evidence,
     'units a week' as unit,

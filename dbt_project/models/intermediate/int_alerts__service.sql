@@ -135,7 +135,7 @@ with
 
 select
     'service_level' as kind,
-    step || ':' || part_kind || ':' || part || ':' || cast(week_starts_on as varchar) as finding,
+    step || ':' || part_kind || ':' || part || ':' || cast(week_starts_on as string) as finding,
     part_kind as subject_type,
     part as subject_id,
     {{ in_words('late_count', 0) }} || ' of ' || {{ in_words('ticket_count', 0) }} || ' tickets'
@@ -145,7 +145,7 @@ select
             when '{{ step }}' then ' late for {{ words }}'
         {% endfor %}
     end
-    || ' in the week from ' || cast(week_starts_on as varchar) as title,
+    || ' in the week from ' || cast(week_starts_on as string) as title,
     {{ in_words('expected_count', 1) }}
     || ' were to be expected from the 13 weeks before, in business hours' as evidence,
     'tickets' as unit,

@@ -23,11 +23,11 @@ with
     activity_sales as (
         select
             activity_id as sale_id,
-            cast(null as varchar) as order_id,
+            cast(null as string) as order_id,
             customer_id,
-            cast(null as varchar) as product_id,
+            cast(null as string) as product_id,
             activity_type as category,
-            cast(null as varchar) as channel,
+            cast(null as string) as channel,
             cast(1 as decimal(18, 4)) as quantity,
             revenue_impact as unit_price,
             cast(null as double) as discount_rate,
@@ -62,7 +62,7 @@ select
     sale_id,
     coalesce(
         order_id,
-        'day-' || customer_id || '-' || cast(sold_on as varchar),
+        'day-' || customer_id || '-' || cast(sold_on as string),
         'guest-' || sale_id
     ) as order_id,
     customer_id,

@@ -1,6 +1,6 @@
 -- Customers worth most of whom most will not come back by themselves.
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(clv_365d as double) as clv_365d,
     cast(churn_probability as double) as churn_probability,
     cast(days_since_last_order as bigint) as days_since_last_order,

@@ -1,6 +1,6 @@
 -- Customers whose recent visits look like an order that has not come yet.
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(intent_score as double) as intent_score,
     cast(last_session_on as date) as last_session_on,
     cast(days_since_last_order as bigint) as days_since_last_order,

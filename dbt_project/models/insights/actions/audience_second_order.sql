@@ -1,6 +1,6 @@
 -- Customers whose first order is recent enough for a second one to follow.
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(order_count as bigint) as order_count,
     cast(days_since_last_order as bigint) as days_since_last_order,
     cast(clv_365d as double) as clv_365d,

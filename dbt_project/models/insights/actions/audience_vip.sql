@@ -1,6 +1,6 @@
 -- The customers worth most who are here to stay.
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(clv_365d as double) as clv_365d,
     cast(order_count as bigint) as order_count,
     cast(churn_probability as double) as churn_probability,

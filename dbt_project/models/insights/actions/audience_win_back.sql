@@ -1,6 +1,6 @@
 -- Customers who have stayed away for more than half a year, but not yet for two.
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(days_since_last_order as bigint) as days_since_last_order,
     cast(order_count as bigint) as order_count,
     cast(clv_365d as double) as clv_365d,

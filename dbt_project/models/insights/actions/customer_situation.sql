@@ -163,17 +163,17 @@ with
     )
 
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(is_contactable as boolean) as is_contactable,
     cast(is_control as boolean) as is_control,
     cast(order_count as bigint) as order_count,
     cast(days_since_last_order as bigint) as days_since_last_order,
-    cast(segment as varchar) as segment,
+    cast(segment as string) as segment,
     cast(round(order_revenue, 4) as double) as order_revenue,
     cast(
         round(coalesce(expected_order_value, order_revenue * coalesce(margin_rate, 1)), 4) as double
     ) as order_worth,
-    cast(profit_basis as varchar) as profit_basis,
+    cast(profit_basis as string) as profit_basis,
     cast(round(expected_orders_90d, 6) as double) as expected_orders_90d,
     cast(round(expected_orders_in_window, 6) as double) as expected_orders_in_window,
     cast(expected_orders_in_window >= {{ var('likely_orders_in_window') }} as boolean) as would_order_anyway,
@@ -192,12 +192,12 @@ select
     cast(intent_score as double) as intent_score,
     cast(last_session_on as date) as last_session_on,
     cast(open_negative_ticket_count as bigint) as open_negative_ticket_count,
-    cast(suggested_product_id as varchar) as suggested_product_id,
-    cast(suggested_product_name as varchar) as suggested_product_name,
+    cast(suggested_product_id as string) as suggested_product_id,
+    cast(suggested_product_name as string) as suggested_product_name,
     cast(last_contacted_on as date) as last_contacted_on,
     cast(uplift_probability as double) as uplift_probability,
     cast(uplift_low as double) as uplift_low,
     cast(uplift_high as double) as uplift_high,
-    cast(uplift_version as varchar) as uplift_version,
+    cast(uplift_version as string) as uplift_version,
     cast(scores_as_of as date) as scores_as_of
 from ranked

@@ -198,10 +198,10 @@ with
     )
 
 select
-    cast(customer_id as varchar) as customer_id,
-    cast(case when is_worthwhile then action else 'no_action' end as varchar) as action,
-    cast(case when is_worthwhile then channel end as varchar) as channel,
-    cast(case when is_worthwhile and kind = 'marketing' then best_offer_type end as varchar) as offer_type,
+    cast(customer_id as string) as customer_id,
+    cast(case when is_worthwhile then action else 'no_action' end as string) as action,
+    cast(case when is_worthwhile then channel end as string) as channel,
+    cast(case when is_worthwhile and kind = 'marketing' then best_offer_type end as string) as offer_type,
     cast(case when is_worthwhile and kind = 'marketing' then best_discount_rate end as double) as discount_rate,
     cast(
         {{ filled_in('sentences', [
@@ -215,9 +215,9 @@ select
             ('value', in_words('expected_incremental_value', 2)),
             ('cost', in_words('cost', 2)),
             ('suggested_product_name', 'suggested_product_name'),
-        ]) }} as varchar
+        ]) }} as string
     ) as reason,
-    cast(basis as varchar) as basis,
+    cast(basis as string) as basis,
     cast(extra_orders as double) as expected_extra_orders,
     {{ money('expected_incremental_value') }} as expected_incremental_value,
     {{ money('message_cost') }} as contact_cost,
@@ -226,7 +226,7 @@ select
     {{ money('expected_incremental_profit') }} as expected_incremental_profit,
     {{ money('profit_low') }} as expected_incremental_profit_low,
     {{ money('profit_high') }} as expected_incremental_profit_high,
-    cast(profit_basis as varchar) as profit_basis,
+    cast(profit_basis as string) as profit_basis,
     cast(case when is_worthwhile then deadline_on end as date) as deadline_on,
     cast(case when is_worthwhile then turn end as bigint) as priority,
     cast(is_contactable as boolean) as is_contactable,
@@ -246,19 +246,19 @@ select
     cast(would_order_anyway as boolean) as would_order_anyway,
     cast(intent_score as double) as intent_score,
     cast(open_negative_ticket_count as bigint) as open_negative_ticket_count,
-    cast(suggested_product_id as varchar) as suggested_product_id,
-    cast(suggested_product_name as varchar) as suggested_product_name,
+    cast(suggested_product_id as string) as suggested_product_id,
+    cast(suggested_product_name as string) as suggested_product_name,
     cast(
         case
             when is_worthwhile and kind = 'marketing'
                 then {{ filled_in("opening || ' ' || wording", [
                     ('discount_percent', in_words('100 * best_discount_rate', 0)),
-                    ('valid_until', 'cast(valid_until as varchar)'),
+                    ('valid_until', 'cast(valid_until as string)'),
                     ('suggested_product_name', 'suggested_product_name'),
                 ]) }}
-        end as varchar
+        end as string
     ) as message,
     cast(case when is_worthwhile and kind = 'marketing' then valid_until end as date) as valid_until,
-    cast(case when basis = 'uplift' then uplift_version end as varchar) as model_version,
+    cast(case when basis = 'uplift' then uplift_version end as string) as model_version,
     cast(scores_as_of as date) as scores_as_of
 from planned

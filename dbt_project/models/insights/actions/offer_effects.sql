@@ -108,10 +108,10 @@ with
     )
 
 select
-    cast(offer_type as varchar) as offer_type,
+    cast(offer_type as string) as offer_type,
     cast(discount_rate as double) as discount_rate,
     cast(cost_rate as double) as cost_rate,
-    cast(wording as varchar) as wording,
+    cast(wording as string) as wording,
     cast(coalesce(campaign_count, 0) as bigint) as campaign_count,
     cast(round(effect, 6) as double) as measured_effect,
     cast(round(effect_error, 6) as double) as measured_effect_error,

@@ -23,13 +23,13 @@ with
     )
 
 select
-    cast(customer_id as varchar) as customer_id,
-    cast(offer_type as varchar) as offer_type,
-    cast(message as varchar) as message,
+    cast(customer_id as string) as customer_id,
+    cast(offer_type as string) as offer_type,
+    cast(message as string) as message,
     cast(discount_rate as double) as discount_rate,
     cast(priority_tier as bigint) as priority,
     -- of the palette of Okabe and Ito: vermilion, orange, sky blue, which colour-blind readers can tell apart
-    cast(case priority_tier when 1 then '#D55E00' when 2 then '#E69F00' else '#56B4E9' end as varchar) as colour,
+    cast(case priority_tier when 1 then '#D55E00' when 2 then '#E69F00' else '#56B4E9' end as string) as colour,
     cast(valid_until as date) as valid_until,
     {{ money('expected_incremental_profit') }} as expected_incremental_profit,
     cast(churn_probability as double) as churn_probability,

@@ -46,7 +46,7 @@ with
             kind,
             'rest' as finding,
             'rest' as subject_type,
-            cast(null as varchar) as subject_id,
+            cast(null as string) as subject_id,
             {{ in_words('count(*)', 0) }} || ' more: ' || max(label) as title,
             'The ' || {{ in_words('max(most_shown)', 0) }} || ' that weigh most are shown' as evidence,
             'alerts' as unit,
@@ -73,14 +73,14 @@ with
     )
 
 select
-    cast(kind || ':' || finding as varchar) as alert_id,
-    cast(kind as varchar) as kind,
-    cast(case severity_rank when 1 then 'critical' when 2 then 'warning' else 'info' end as varchar) as severity,
-    cast(subject_type as varchar) as subject_type,
-    cast(subject_id as varchar) as subject_id,
-    cast(title as varchar) as title,
-    cast(evidence as varchar) as evidence,
-    cast(unit as varchar) as unit,
+    cast(kind || ':' || finding as string) as alert_id,
+    cast(kind as string) as kind,
+    cast(case severity_rank when 1 then 'critical' when 2 then 'warning' else 'info' end as string) as severity,
+    cast(subject_type as string) as subject_type,
+    cast(subject_id as string) as subject_id,
+    cast(title as string) as title,
+    cast(evidence as string) as evidence,
+    cast(unit as string) as unit,
     cast(round(value, 6) as double) as value,
     cast(round(expected_value, 6) as double) as expected_value,
     cast(change_ratio as double) as change_ratio,
@@ -93,7 +93,7 @@ select
     cast(started_on as date) as started_on,
     cast(ended_on as date) as ended_on,
     cast(first_seen_on as date) as first_seen_on,
-    cast(page as varchar) as page,
+    cast(page as string) as page,
     cast(
         row_number() over (
             order by

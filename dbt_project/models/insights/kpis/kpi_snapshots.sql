@@ -16,7 +16,7 @@ with
 
 select
     cast(ends_on as date) as snapshot_on,
-    cast(metric as varchar) as metric,
+    cast(metric as string) as metric,
     cast(case when is_full then value end as double) as value
 from snapshots
 -- before the first event of any kind there is nothing to show

@@ -108,10 +108,10 @@ with
     )
 
 select
-    cast(kpis.metric as varchar) as metric,
-    cast(kpis.label as varchar) as label,
-    cast(kpis.unit as varchar) as unit,
-    cast(kpis.description as varchar) as description,
+    cast(kpis.metric as string) as metric,
+    cast(kpis.label as string) as label,
+    cast(kpis.unit as string) as unit,
+    cast(kpis.description as string) as description,
     cast(round(changed.value, 6) as double) as value,
     cast(round(changed.previous_value, 6) as double) as previous_value,
     cast(changed.change_ratio as double) as change_ratio,

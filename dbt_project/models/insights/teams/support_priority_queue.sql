@@ -56,23 +56,23 @@ select
                 ticket_id asc nulls last
         ) as bigint
     ) as position,
-    cast(ticket_id as varchar) as ticket_id,
-    cast(customer_id as varchar) as customer_id,
+    cast(ticket_id as string) as ticket_id,
+    cast(customer_id as string) as customer_id,
     cast(priority_score as bigint) as priority_score,
     cast(urgency as bigint) as urgency,
-    cast(priority as varchar) as priority,
-    cast(topic as varchar) as topic,
-    cast(state as varchar) as state,
-    cast(queue as varchar) as queue,
+    cast(priority as string) as priority,
+    cast(topic as string) as topic,
+    cast(state as string) as state,
+    cast(queue as string) as queue,
     cast(opened_at as timestamp) as opened_at,
     cast(floor(age_minutes / 60) as bigint) as age_hours,
     cast(is_overdue as boolean) as is_overdue,
     cast(sentiment_score as double) as sentiment_score,
-    cast(segment as varchar) as segment,
-    cast(value_tier as varchar) as value_tier,
+    cast(segment as string) as segment,
+    cast(value_tier as string) as value_tier,
     {{ money('net_revenue_365d') }} as net_revenue_365d,
     cast(churn_probability as double) as churn_probability,
     cast(is_at_risk as boolean) as is_at_risk,
     cast(coalesce(has_unusual_sentiment, false) as boolean) as has_unusual_sentiment,
-    cast(routing_hint as varchar) as routing_hint
+    cast(routing_hint as string) as routing_hint
 from scored

@@ -142,8 +142,8 @@ with
             long.signal,
             rules.points,
             rules.recommendation,
-            rules.label || ' ' || cast(round(long.reading, 2) as varchar) || ' (' || rules.fires_when || ' '
-            || cast(rules.threshold as varchar) || ')' as sentence,
+            rules.label || ' ' || cast(round(long.reading, 2) as string) || ' (' || rules.fires_when || ' '
+            || cast(rules.threshold as string) || ')' as sentence,
             row_number() over (
                 partition by long.customer_id order by rules.points desc nulls last, long.signal asc nulls last
             ) as weight_rank
@@ -182,8 +182,8 @@ with
     )
 
 select
-    cast(trended.customer_id as varchar) as customer_id,
-    cast(trended.industry as varchar) as industry,
+    cast(trended.customer_id as string) as customer_id,
+    cast(trended.industry as string) as industry,
     cast(
         case
             when judged.customer_id is not null then greatest(100 - judged.point_count, 0)
@@ -200,11 +200,11 @@ select
             -- from nothing to something
             when trended.activity_ratio is null and trended.activity_count_90d > 0 then 'increasing'
             else 'stable'
-        end as varchar
+        end as string
     ) as activity_trend,
     cast(coalesce(judged.signal_count, 0) as bigint) as risk_signal_count,
-    cast(judged.risk_signals as varchar) as risk_signals,
-    cast(judged.recommendation as varchar) as recommendation,
+    cast(judged.risk_signals as string) as risk_signals,
+    cast(judged.recommendation as string) as recommendation,
     {% for signal in signals %}
         cast(trended.{{ signal }} as double) as {{ signal }}
         {% if not loop.last %},{% endif %}

@@ -24,7 +24,7 @@ with
     )
 
 select
-    cast(measured.customer_id as varchar) as customer_id,
+    cast(measured.customer_id as string) as customer_id,
     cast(measured.cutoff_date as date) as cutoff_date,
     cast(measured.days_since_last_order as bigint) as days_since_last_order,
     cast(measured.days_since_first_order as bigint) as days_since_first_order,
@@ -54,10 +54,10 @@ select
     cast(coalesce(service.email_click_count_180d, 0) as bigint) as email_click_count_180d,
     cast(coalesce(service.activity_count_90d, 0) as bigint) as activity_count_90d,
     cast(coalesce(service.activity_count_before_90d, 0) as bigint) as activity_count_before_90d,
-    cast(customers.industry as varchar) as industry,
-    cast(customers.region as varchar) as region,
-    cast(customers.age_group as varchar) as age_group,
-    cast(customers.acquisition_channel as varchar) as acquisition_channel,
+    cast(customers.industry as string) as industry,
+    cast(customers.region as string) as region,
+    cast(customers.age_group as string) as age_group,
+    cast(customers.acquisition_channel as string) as acquisition_channel,
     {% for horizon in horizons %}
         cast(
             -- the first order after the cutoff decides every horizon

@@ -41,7 +41,7 @@ with
     )
 
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(purchase_count as bigint) as purchase_count,
     {{ money('net_revenue') }} as total_spend,
     {{ money('gross_revenue') }} as gross_revenue,
@@ -52,5 +52,5 @@ select
     cast(last_purchase_at as timestamp) as last_purchase_at,
     cast(days_since_last_purchase as bigint) as days_since_last_purchase,
     cast(lifetime_days as bigint) as lifetime_days,
-    cast({{ recency_tier('days_since_last_purchase') }} as varchar) as churn_risk_tier
+    cast({{ recency_tier('days_since_last_purchase') }} as string) as churn_risk_tier
 from joined

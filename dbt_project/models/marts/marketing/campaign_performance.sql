@@ -26,11 +26,11 @@ with
     )
 
 select
-    cast(seen.campaign_id as varchar) as campaign_id,
-    cast(campaigns.name as varchar) as name,
-    cast(campaigns.offer_type as varchar) as offer_type,
+    cast(seen.campaign_id as string) as campaign_id,
+    cast(campaigns.name as string) as name,
+    cast(campaigns.offer_type as string) as offer_type,
     cast(campaigns.discount_rate as double) as discount_rate,
-    cast(campaigns.target_segment as varchar) as target_segment,
+    cast(campaigns.target_segment as string) as target_segment,
     cast(coalesce(campaigns.starts_on, contacts.first_assigned_on) as date) as starts_on,
     cast(campaigns.ends_on as date) as ends_on,
     cast(coalesce(contacts.contact_count, 0) as bigint) as contact_count,

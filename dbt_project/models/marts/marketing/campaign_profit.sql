@@ -1,8 +1,8 @@
 -- Cost and profit of the judged campaigns by one breakdown at a time: when they started, and whom they were meant for.
 {% set parts = [
-    ('month', "cast(" ~ month_start('starts_on') ~ " as varchar)"),
-    ('quarter', "cast(cast(date_trunc('quarter', starts_on) as date) as varchar)"),
-    ('year', "cast(cast(date_trunc('year', starts_on) as date) as varchar)"),
+    ('month', "cast(" ~ month_start('starts_on') ~ " as string)"),
+    ('quarter', "cast(cast(date_trunc('quarter', starts_on) as date) as string)"),
+    ('year', "cast(cast(date_trunc('year', starts_on) as date) as string)"),
     ('segment', "coalesce(target_segment, 'unknown')"),
 ] %}
 with
@@ -33,8 +33,8 @@ with
     )
 
 select
-    cast(breakdown as varchar) as breakdown,
-    cast(part as varchar) as part,
+    cast(breakdown as string) as breakdown,
+    cast(part as string) as part,
     cast(campaign_count as bigint) as campaign_count,
     {{ money('fixed_cost') }} as fixed_cost,
     {{ money('contact_cost') }} as contact_cost,

@@ -76,10 +76,10 @@ with
     )
 
 select
-    cast(campaigns.campaign_id as varchar) as campaign_id,
-    cast(campaigns.name as varchar) as name,
-    cast(campaigns.offer_type as varchar) as offer_type,
-    cast(campaigns.target_segment as varchar) as target_segment,
+    cast(campaigns.campaign_id as string) as campaign_id,
+    cast(campaigns.name as string) as name,
+    cast(campaigns.offer_type as string) as offer_type,
+    cast(campaigns.target_segment as string) as target_segment,
     cast(campaigns.starts_on as date) as starts_on,
     cast(coalesce(earned.treated_count, 0) as bigint) as treated_count,
     cast(coalesce(earned.control_count, 0) as bigint) as control_count,
@@ -98,7 +98,7 @@ select
     {{ money('earned.contact_cost') }} as contact_cost,
     {{ money('earned.discount_given') }} as discount_given,
     {{ money('earned.total_cost') }} as total_cost,
-    cast(case when earned.has_costs then 'margin' when not earned.has_costs then 'revenue' end as varchar)
+    cast(case when earned.has_costs then 'margin' when not earned.has_costs then 'revenue' end as string)
         as profit_basis,
     cast(round(earned.earnings - earned.total_cost, 4) as double) as net_profit,
     cast(round(earned.earnings - 1.959964 * earned.earnings_error - earned.total_cost, 4) as double) as net_profit_low,

@@ -123,8 +123,8 @@ with
         from outcomes
         union all
         select
-            cast(null as varchar) as contact_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as contact_id,
+            cast(null as string) as campaign_id,
             customer_id,
             {{ as_of() }} as known_on,
             cast(null as boolean) as is_control,
@@ -136,9 +136,9 @@ with
     )
 
 select
-    cast(wanted.contact_id as varchar) as contact_id,
-    cast(wanted.campaign_id as varchar) as campaign_id,
-    cast(wanted.customer_id as varchar) as customer_id,
+    cast(wanted.contact_id as string) as contact_id,
+    cast(wanted.campaign_id as string) as campaign_id,
+    cast(wanted.customer_id as string) as customer_id,
     cast(wanted.known_on as date) as known_on,
     cast(wanted.is_control as boolean) as is_control,
     cast(wanted.is_closed as boolean) as is_closed,
@@ -156,10 +156,10 @@ select
     cast(described.message_count as bigint) as message_count,
     cast(described.email_open_count as bigint) as email_open_count,
     cast(described.email_click_count as bigint) as email_click_count,
-    cast(described.industry as varchar) as industry,
-    cast(described.region as varchar) as region,
-    cast(described.age_group as varchar) as age_group,
-    cast(described.acquisition_channel as varchar) as acquisition_channel,
+    cast(described.industry as string) as industry,
+    cast(described.region as string) as region,
+    cast(described.age_group as string) as age_group,
+    cast(described.acquisition_channel as string) as acquisition_channel,
     cast(case when wanted.is_closed then wanted.orders_after_30d end as bigint) as orders_after_30d,
     cast(case when wanted.is_closed then wanted.net_revenue_after_30d end as decimal(18, 4)) as net_revenue_after_30d,
     cast(case when wanted.is_closed then wanted.gross_margin_after_30d end as decimal(18, 4)) as gross_margin_after_30d

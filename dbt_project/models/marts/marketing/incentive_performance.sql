@@ -29,7 +29,7 @@ with
     )
 
 select
-    cast(offer_type as varchar) as offer_type,
+    cast(offer_type as string) as offer_type,
     cast(campaign_count as bigint) as campaign_count,
     cast(judged_campaign_count as bigint) as judged_campaign_count,
     cast(round(average_discount_rate, 6) as double) as average_discount_rate,

@@ -58,7 +58,7 @@ with
     )
 
 select
-    cast(ranked.customer_id as varchar) as customer_id,
+    cast(ranked.customer_id as string) as customer_id,
     cast(ranked.days_since_last_order as bigint) as days_since_last_order,
     cast(ranked.frequency as bigint) as frequency,
     {{ money('ranked.monetary') }} as monetary,
@@ -67,8 +67,8 @@ select
     cast(ranked.m_score as bigint) as m_score,
     cast({{ ratio('100 * (ranked.r_score + ranked.f_score + ranked.m_score - 3)', '12') }} as double) as rfm_index,
     cast(ranked.engagement_score as double) as engagement_score,
-    cast(segments.segment as varchar) as segment,
-    cast(actions.recommended_action as varchar) as recommended_action
+    cast(segments.segment as string) as segment,
+    cast(actions.recommended_action as string) as recommended_action
 from ranked
 left join {{ ref('rfm_segments') }} as segments
     on

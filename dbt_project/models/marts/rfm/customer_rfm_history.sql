@@ -31,7 +31,7 @@ with
     )
 
 select
-    cast(scored.customer_id as varchar) as customer_id,
+    cast(scored.customer_id as string) as customer_id,
     cast(scored.cutoff_date as date) as cutoff_date,
     cast(scored.days_since_last_order as bigint) as days_since_last_order,
     cast(scored.frequency as bigint) as frequency,
@@ -40,7 +40,7 @@ select
     cast(scored.f_score as bigint) as f_score,
     cast(scored.m_score as bigint) as m_score,
     cast({{ ratio('100 * (scored.r_score + scored.f_score + scored.m_score - 3)', '12') }} as double) as rfm_index,
-    cast(segments.segment as varchar) as segment
+    cast(segments.segment as string) as segment
 from scored
 left join {{ ref('rfm_segments') }} as segments
     on

@@ -35,8 +35,8 @@ with
 select
     cast(from_date as date) as from_date,
     cast(to_date as date) as to_date,
-    cast(from_segment as varchar) as from_segment,
-    cast(to_segment as varchar) as to_segment,
+    cast(from_segment as string) as from_segment,
+    cast(to_segment as string) as to_segment,
     cast(customer_count as bigint) as customer_count,
     cast(
         {{ ratio('customer_count', 'sum(customer_count) over (partition by from_date, from_segment)') }} as double

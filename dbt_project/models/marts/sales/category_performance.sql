@@ -14,7 +14,7 @@ with
     )
 
 select
-    cast(category as varchar) as category,
+    cast(category as string) as category,
     cast(transaction_count as bigint) as transaction_count,
     {{ money('revenue') }} as revenue,
     cast({{ ratio('revenue', 'transaction_count') }} as double) as average_transaction_value,

@@ -43,7 +43,7 @@ with
         select
             customer_id,
             returned_month as month,
-            cast(null as varchar) as active_customer_id,
+            cast(null as string) as active_customer_id,
             -returned_revenue as net_revenue,
             unit_cost * abs(coalesce(quantity, 1)) - returned_revenue as gross_margin
         from sales

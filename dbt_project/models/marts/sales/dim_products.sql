@@ -11,9 +11,9 @@ with
     )
 
 select
-    cast(collected.product_id as varchar) as product_id,
-    cast(products.name as varchar) as name,
-    cast(coalesce(collected.category, 'Uncategorised') as varchar) as category,
+    cast(collected.product_id as string) as product_id,
+    cast(products.name as string) as name,
+    cast(coalesce(collected.category, 'Uncategorised') as string) as category,
     {{ money('products.list_price') }} as list_price,
     {{ money('products.unit_cost') }} as unit_cost,
     cast(products.launched_on as date) as launched_on,

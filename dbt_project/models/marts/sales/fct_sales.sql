@@ -8,12 +8,12 @@
 
 -- depends_on: {{ ref('int_sales__changed') }}
 select
-    cast(sale_id as varchar) as sale_id,
-    cast(order_id as varchar) as order_id,
-    cast(customer_id as varchar) as customer_id,
-    cast(product_id as varchar) as product_id,
-    cast(category as varchar) as category,
-    cast(channel as varchar) as channel,
+    cast(sale_id as string) as sale_id,
+    cast(order_id as string) as order_id,
+    cast(customer_id as string) as customer_id,
+    cast(product_id as string) as product_id,
+    cast(category as string) as category,
+    cast(channel as string) as channel,
     cast(sold_at as timestamp) as sold_at,
     cast(sold_on as date) as sold_on,
     cast(is_order_line as boolean) as is_order_line,

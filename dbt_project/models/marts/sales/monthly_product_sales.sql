@@ -73,7 +73,7 @@ with
     )
 
 select
-    cast(wanted.product_id as varchar) as product_id,
+    cast(wanted.product_id as string) as product_id,
     cast(wanted.calendar_month as date) as month,
     cast({{ add_months('wanted.calendar_month', 1) }} <= {{ add_days(as_of(), 1) }} as boolean) as is_complete,
     cast(coalesce(sold.units, 0) as decimal(18, 4)) as units,

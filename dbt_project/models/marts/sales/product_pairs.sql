@@ -36,8 +36,8 @@ with
     )
 
 select
-    cast(product_id_a as varchar) as product_id_a,
-    cast(product_id_b as varchar) as product_id_b,
+    cast(product_id_a as string) as product_id_a,
+    cast(product_id_b as string) as product_id_b,
     cast(pair_orders as bigint) as pair_orders,
     cast(orders_a as bigint) as orders_a,
     cast(orders_b as bigint) as orders_b,

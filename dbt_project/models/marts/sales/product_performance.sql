@@ -36,9 +36,9 @@ with
     )
 
 select
-    cast(shared.product_id as varchar) as product_id,
-    cast(products.name as varchar) as name,
-    cast(products.category as varchar) as category,
+    cast(shared.product_id as string) as product_id,
+    cast(products.name as string) as name,
+    cast(products.category as string) as category,
     cast(shared.revenue_rank as bigint) as revenue_rank,
     {{ money('shared.gross_revenue') }} as gross_revenue,
     {{ money('shared.returned_revenue') }} as returned_revenue,

@@ -98,7 +98,7 @@ with
     )
 
 select
-    cast(product_id as varchar) as product_id,
+    cast(product_id as string) as product_id,
     cast(month as date) as month,
     cast(units as decimal(18, 4)) as units,
     cast(previous_units as decimal(18, 4)) as previous_units,
@@ -113,6 +113,6 @@ select
             when not is_significant then 'flat'
             when unit_count > previous_units then 'up'
             else 'down'
-        end as varchar
+        end as string
     ) as direction
 from judged

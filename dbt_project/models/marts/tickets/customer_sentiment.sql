@@ -20,7 +20,7 @@ with
     )
 
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(ticket_count as bigint) as ticket_count,
     cast(scored_ticket_count as bigint) as scored_ticket_count,
     cast(negative_count as bigint) as negative_count,

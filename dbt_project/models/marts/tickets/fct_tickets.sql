@@ -42,14 +42,14 @@ with
     )
 
 select
-    cast(measured.ticket_id as varchar) as ticket_id,
-    cast(measured.customer_id as varchar) as customer_id,
-    cast(measured.product_id as varchar) as product_id,
-    cast(measured.state as varchar) as state,
+    cast(measured.ticket_id as string) as ticket_id,
+    cast(measured.customer_id as string) as customer_id,
+    cast(measured.product_id as string) as product_id,
+    cast(measured.state as string) as state,
     cast(measured.is_reopened as boolean) as is_reopened,
-    cast(measured.priority as varchar) as priority,
-    cast(measured.topic as varchar) as topic,
-    cast(measured.channel as varchar) as channel,
+    cast(measured.priority as string) as priority,
+    cast(measured.topic as string) as topic,
+    cast(measured.channel as string) as channel,
     cast(measured.sentiment_score as double) as sentiment_score,
     cast(measured.is_negative as boolean) as is_negative,
     cast(measured.satisfaction_score as bigint) as satisfaction_score,

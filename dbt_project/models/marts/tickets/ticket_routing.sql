@@ -31,14 +31,14 @@ with
     )
 
 select
-    cast(ticket_id as varchar) as ticket_id,
-    cast(customer_id as varchar) as customer_id,
-    cast(topic as varchar) as topic,
-    cast(priority as varchar) as priority,
+    cast(ticket_id as string) as ticket_id,
+    cast(customer_id as string) as customer_id,
+    cast(topic as string) as topic,
+    cast(priority as string) as priority,
     cast(sentiment_score as double) as sentiment_score,
-    cast(state as varchar) as state,
+    cast(state as string) as state,
     cast(opened_at as timestamp) as opened_at,
-    cast(queue as varchar) as queue,
+    cast(queue as string) as queue,
     cast(importance + annoyance as bigint) as urgency,
     cast(
         row_number() over (
@@ -47,6 +47,6 @@ select
         ) as bigint
     ) as queue_position,
     cast(
-        case when annoyance > 0 then 'A senior agent calls back. ' else '' end || hint as varchar
+        case when annoyance > 0 then 'A senior agent calls back. ' else '' end || hint as string
     ) as routing_hint
 from weighed

@@ -9,7 +9,7 @@ with
 
 select
     cast(opened_on as date) as opened_on,
-    cast(known_priority as varchar) as priority,
+    cast(known_priority as string) as priority,
     cast(count(*) as bigint) as ticket_count,
     cast(count(first_response_at) as bigint) as answered_count,
     cast(count(resolved_at) as bigint) as resolved_count,

@@ -24,9 +24,9 @@ with
     )
 
 select
-    cast(aggregated.known_topic as varchar) as topic,
-    cast(aggregated.product_id as varchar) as product_id,
-    cast(products.name as varchar) as product_name,
+    cast(aggregated.known_topic as string) as topic,
+    cast(aggregated.product_id as string) as product_id,
+    cast(products.name as string) as product_name,
     cast(aggregated.ticket_count as bigint) as ticket_count,
     cast(aggregated.customer_count as bigint) as customer_count,
     cast(aggregated.scored_ticket_count as bigint) as scored_ticket_count,

@@ -21,7 +21,7 @@ with
 
 select
     cast(carts.month as date) as month,
-    cast(carts.device_type as varchar) as device_type,
+    cast(carts.device_type as string) as device_type,
     cast(count(*) as bigint) as cart_count,
     cast(count(*) filter (where carts.is_abandoned) as bigint) as abandoned_cart_count,
     cast({{ ratio('count(*) filter (where carts.is_abandoned)', 'count(*)') }} as double) as abandonment_rate,

@@ -82,10 +82,10 @@ with
     )
 
 select
-    cast(session_id as varchar) as session_id,
-    cast(customer_id as varchar) as customer_id,
-    cast(order_id as varchar) as order_id,
-    cast(coalesce(device_type, 'unknown') as varchar) as device_type,
+    cast(session_id as string) as session_id,
+    cast(customer_id as string) as customer_id,
+    cast(order_id as string) as order_id,
+    cast(coalesce(device_type, 'unknown') as string) as device_type,
     cast(started_at as timestamp) as started_at,
     cast(started_at as date) as started_on,
     cast(pages_visited as bigint) as pages_visited,

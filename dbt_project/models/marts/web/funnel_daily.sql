@@ -1,7 +1,7 @@
 -- How far the visits of a day came, by device.
 select
     cast(started_on as date) as session_date,
-    cast(device_type as varchar) as device_type,
+    cast(device_type as string) as device_type,
     cast(count(*) as bigint) as session_count,
     cast(count(*) filter (where has_product_view) as bigint) as product_view_count,
     cast(count(*) filter (where has_cart) as bigint) as cart_count,

@@ -30,10 +30,10 @@ with
     )
 
 select
-    cast(personas.persona as varchar) as persona,
+    cast(personas.persona as string) as persona,
     cast(personas.display_order as bigint) as display_order,
-    cast(personas.description as varchar) as description,
-    cast(personas.colour as varchar) as colour,
+    cast(personas.description as string) as description,
+    cast(personas.colour as string) as colour,
     cast(coalesce(customers.customer_count, 0) as bigint) as customer_count,
     cast(
         {{ ratio('coalesce(customers.customer_count, 0)', 'sum(customers.customer_count) over ()') }} as double

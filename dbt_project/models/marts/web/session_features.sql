@@ -18,7 +18,7 @@ with
         select
             customer_id,
             min(sold_at) as happened_at,
-            cast(null as varchar) as session_id,
+            cast(null as string) as session_id,
             1 as is_order,
             0 as is_abandoned
         from {{ ref('fct_sales') }}
@@ -73,10 +73,10 @@ with
     )
 
 select
-    cast(sessions.session_id as varchar) as session_id,
-    cast(sessions.customer_id as varchar) as customer_id,
+    cast(sessions.session_id as string) as session_id,
+    cast(sessions.customer_id as string) as customer_id,
     cast(sessions.started_at as timestamp) as started_at,
-    cast(sessions.device_type as varchar) as device_type,
+    cast(sessions.device_type as string) as device_type,
     cast(extract(hour from sessions.started_at) as bigint) as started_hour,
     cast({{ weekday('sessions.started_at') }} as bigint) as started_weekday,
     cast(sessions.pages_visited as bigint) as pages_visited,
