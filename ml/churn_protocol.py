@@ -106,6 +106,7 @@ class _Protocol:
     reason_texts: Mapping[str, str | Reason]
     random_state: int
     retention: Retention
+    trained_share: float = 1.0
     messages: list[str] = field(default_factory=list)
     forward: dict[date, tuple[dict[Candidate, NDArray[np.float64]], NDArray[np.int64], NDArray[Any]]] = field(
         default_factory=dict
@@ -260,6 +261,7 @@ def evaluate_and_score(
     frequency: str = "order_count",
     retention: Retention | None = None,
     champion: ChurnTraining | None = None,
+    trained_share: float = 1.0,
     random_state: int = 0,
 ) -> ChurnResult:
     """Judge a churn model on the latest closed cutoff, refit it on all closed ones and score the rows of `as_of`.
@@ -286,6 +288,7 @@ def evaluate_and_score(
         retention: What keeping and contacting a customer is worth; the usual order is the mean of the column
             average_order_value at the test cutoff.
         champion: The model in use, able to score the frame.
+        trained_share: Share of the customers that the frame holds, for the record.
         random_state: Seed.
 
     Returns:
@@ -298,7 +301,8 @@ def evaluate_and_score(
     frame = _by_cutoff(features, label, recency, frequency)
     as_of = pd.Timestamp(as_of).date()
     columns, simple, texts = feature_columns(features), [recency, frequency], reason_texts or {}
-    run = _Protocol(frame, label, as_of, horizon_days, columns, simple, texts, random_state, retention or Retention())
+    retention = retention or Retention()
+    run = _Protocol(frame, label, as_of, horizon_days, columns, simple, texts, random_state, retention, trained_share)
     now = frame[frame["_cutoff"] == as_of].sort_values("customer_id", ignore_index=True)
     if now.empty:
         run.messages.append(f"No customer has features at {as_of}: nothing to score.")
@@ -329,7 +333,7 @@ def evaluate_and_score(
     kept = _contest(run, champion, judged, test)
     if champion is not None and kept is not None and kept.stays:
         curves, profit = curve_table(judged.y, kept.p, run.contact(test))
-        own = ("kind", "strength", "candidates", "train_rows", "evaluation")
+        own = ("kind", "strength", "candidates", "train_rows", "trained_share", "evaluation")
         details = {name: champion.metrics.get(name) for name in own}
         kept_training = replace(
             champion,
@@ -470,6 +474,7 @@ def _metrics(
         "strength": judged.candidate[1],
         "candidates": {f"{kind} {s:g}": round(brier, 6) for (kind, s), brier in judged.candidates.items()},
         "train_rows": judged.train_rows,
+        "trained_share": run.trained_share,
         "test_rows": len(judged.y),
     }
 
