@@ -144,6 +144,14 @@ class Settings(BaseModel):
     """Folder of the dbt project."""
     keep_versions: Annotated[int, Field(alias="PULSE_KEEP_VERSIONS", ge=1)] = 3
     """Published versions that are kept, the present one included; `pulse rollback` puts one back."""
+    target: Annotated[Literal["duckdb", "spark"], Field(alias="PULSE_TARGET")] = "duckdb"
+    """What builds the tables: duckdb on this machine, or spark where one machine is not enough."""
+    spark_url: Annotated[str, Field(alias="PULSE_SPARK_URL", pattern=r"^sc://[^/\s]+")] = "sc://127.0.0.1:15002"
+    """Address of the Spark Connect server."""
+    spark_prefix: Annotated[str, Field(alias="PULSE_SPARK_PREFIX", pattern=r"^([a-z][a-z0-9_]*)?$")] = "pulse_"
+    """Put before the name of every schema on Spark, so that several homes fit into one catalog."""
+    train_rows: Annotated[int, Field(alias="PULSE_TRAIN_ROWS", ge=100)] = 1_000_000
+    """Most rows that a model is trained on; beyond it, those of a part of the customers, the same ones each time."""
 
     @field_validator("timezone")
     @classmethod
