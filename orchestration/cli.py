@@ -329,6 +329,39 @@ def rollback(refresh: int | None, *, only_list: bool, home: Path | None) -> None
     )
 
 
+@main.command()
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--schema",
+    "schemas",
+    multiple=True,
+    type=click.Choice(["marts", "ml"]),
+    help="What is compared; marts by default. Can be given more than once.",
+)
+@_HOME
+def compare(a: str, b: str, schemas: tuple[str, ...], home: Path | None) -> None:
+    """Compare two published versions row for row, exactly; ends with 1 if they differ.
+
+    A and B are homes, published files, refreshes that are kept (see `pulse rollback --list`), or duckdb and spark: the
+    latest kept version built there.
+    """
+    import duckdb
+
+    from orchestration import compare as comparison
+    from orchestration.versions import kept_versions
+
+    settings = _settings(home=home)
+    versions = [(version.refresh, version.file) for version in kept_versions(settings)]
+    try:
+        files = [comparison.side(words, settings.home, versions) for words in (a, b)]
+        tables = comparison.compare(*files, schemas or comparison.SCHEMAS)
+    except (comparison.CompareError, duckdb.Error) as error:
+        click.echo(f"pulse: {error}", err=True)
+        raise SystemExit(2) from None
+    raise SystemExit(0 if comparison.print_comparison(Console(), *files, tables) else 1)
+
+
 def _fail(error: Exception) -> NoReturn:
     """End with a message."""
     click.echo(f"pulse: {error}", err=True)
