@@ -329,6 +329,36 @@ def rollback(refresh: int | None, *, only_list: bool, home: Path | None) -> None
     )
 
 
+@main.group()
+def spark() -> None:
+    """Spark on this machine, for PULSE_TARGET=spark."""
+
+
+@spark.command("up")
+@click.option("--cluster", is_flag=True, help="A master with two workers instead of one server with two threads.")
+@click.option("--memory", default="1g", show_default=True, metavar="SIZE", help="What each process may use.")
+@_HOME
+def spark_up(*, cluster: bool, memory: str, home: Path | None) -> None:
+    """Start Spark where PULSE_SPARK_URL says, and wait until it answers."""
+    from orchestration.spark import servers
+    from orchestration.spark.client import SparkError
+
+    settings = _settings(home=home)
+    try:
+        servers.up(settings, click.echo, mode=servers.CLUSTER if cluster else servers.LOCAL, memory=memory)
+    except SparkError as error:
+        _fail(error)
+
+
+@spark.command("down")
+@_HOME
+def spark_down(home: Path | None) -> None:
+    """End what `pulse spark up` started for this home."""
+    from orchestration.spark import servers
+
+    servers.down(_settings(home=home), click.echo)
+
+
 @main.command()
 @click.argument("a")
 @click.argument("b")
