@@ -384,12 +384,12 @@ def compare(a: str, b: str, schemas: tuple[str, ...], home: Path | None) -> None
     settings = _settings(home=home)
     versions = [(version.refresh, version.file) for version in kept_versions(settings)]
     try:
-        files = [comparison.side(words, settings.home, versions) for words in (a, b)]
-        tables = comparison.compare(*files, schemas or comparison.SCHEMAS)
+        file_a, file_b = (comparison.side(words, settings.home, versions) for words in (a, b))
+        tables = comparison.compare(file_a, file_b, schemas or comparison.SCHEMAS)
     except (comparison.CompareError, duckdb.Error) as error:
         click.echo(f"pulse: {error}", err=True)
         raise SystemExit(2) from None
-    raise SystemExit(0 if comparison.print_comparison(Console(), *files, tables) else 1)
+    raise SystemExit(0 if comparison.print_comparison(Console(), file_a, file_b, tables) else 1)
 
 
 def _fail(error: Exception) -> NoReturn:
@@ -431,10 +431,15 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
         from orchestration.instance import close_dead_runs, open_instance, run_job
         from orchestration.lock import writer_lock
         from orchestration.resources import build_resources
+        from orchestration.spark.client import SparkError
 
         try:
+            if settings.target == "spark":
+                from orchestration.spark.client import require_server
+
+                require_server(settings)
             definitions = build_defs(settings)
-        except DbtError as error:
+        except (DbtError, SparkError) as error:
             console.print(f"[red]✗[/] {error}")
             _tell(console, settings, job, [str(error)])
             return False

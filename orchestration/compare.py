@@ -123,14 +123,14 @@ def _compared(
     b: list[tuple[str, str]] | None,
 ) -> TableDifference:
     relation = ".".join(map(_identifier, table.split(".", 1)))
-    counts = [
-        None if columns is None else _number(connection, f"select count(*) from {side}.{relation}")
-        for side, columns in (("a", a), ("b", b))
-    ]
+    rows_a, rows_b = (
+        None if columns is None else _number(connection, f"select count(*) from {name}.{relation}")
+        for name, columns in (("a", a), ("b", b))
+    )
     if a is None or b is None:
-        return TableDifference(table, *counts, shape=f"only in {'B' if a is None else 'A'}")
+        return TableDifference(table, rows_a, rows_b, shape=f"only in {'B' if a is None else 'A'}")
     if shape := _shape(dict(a), dict(b)):
-        return TableDifference(table, *counts, shape=shape)
+        return TableDifference(table, rows_a, rows_b, shape=shape)
     # By name: the order of columns is no difference in what a table says.
     selected = ", ".join(_identifier(column) for column, _ in a)
     sides = {side: f"select {selected} from {side}.{relation}" for side in ("a", "b")}
@@ -139,11 +139,11 @@ def _compared(
         for this, other in (("a", "b"), ("b", "a"))
     )
     if not (only_a or only_b):
-        return TableDifference(table, *counts)
+        return TableDifference(table, rows_a, rows_b)
     columns = [column for column, _ in a]
     key = _key(connection, relation, columns)
     by_column, example = _told(connection, sides, columns, key) if key else ({}, _unpaired(connection, sides, columns))
-    return TableDifference(table, *counts, only_a, only_b, "", by_column, example)
+    return TableDifference(table, rows_a, rows_b, only_a, only_b, "", by_column, example)
 
 
 def _shape(a: Mapping[str, str], b: Mapping[str, str]) -> str:
@@ -300,12 +300,12 @@ def print_comparison(console: Console, a: Path, b: Path, tables: Sequence[TableD
         console.print()
         for line in _lines(table):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    rows = sum(table.rows_a or 0 for table in tables)
+    total = sum(table.rows_a or 0 for table in tables)
     console.print()
     verdict = (
         f"{len(unequal)} of {len(tables)} tables differ."
         if unequal
-        else f"All {len(tables)} tables are equal, {rows:,} rows."
+        else f"All {len(tables)} tables are equal, {total:,} rows."
     )
     console.print(verdict, highlight=False)
     return not unequal

@@ -146,21 +146,14 @@ class Settings(BaseModel):
     """Published versions that are kept, the present one included; `pulse rollback` puts one back."""
     target: Annotated[Literal["duckdb", "spark"], Field(alias="PULSE_TARGET")] = "duckdb"
     """What builds the tables: duckdb on this machine, or spark where one machine is not enough."""
-    spark_url: Annotated[str, Field(alias="PULSE_SPARK_URL", pattern=r"^sc://[^/\s]+")] = "sc://127.0.0.1:15002"
-    """Address of the Spark Connect server."""
-    spark_prefix: Annotated[str, Field(alias="PULSE_SPARK_PREFIX", pattern=r"^([a-z][a-z0-9_]*)?$")] = "pulse_"
-    """Put before the name of every schema on Spark, so that several homes fit into one catalog."""
-    train_rows: Annotated[int, Field(alias="PULSE_TRAIN_ROWS", ge=1_000)] = 1_000_000
-    """Most rows that a model is trained on; beyond it, those of a part of the customers, the same ones each time."""
-
-    target: Annotated[Literal["duckdb", "spark"], Field(alias="PULSE_TARGET")] = "duckdb"
-    """Where dbt builds the tables: in DuckDB on this machine, or on a Spark server that sees the home's folder."""
     spark_url: Annotated[str, Field(alias="PULSE_SPARK_URL", pattern=r"^sc://[\w.-]+(:\d{1,5})?(/[^\s]*)?$")] = (
         "sc://127.0.0.1:15002"
     )
     """Address of the Spark Connect server, sc://host:port."""
-    spark_prefix: Annotated[str, Field(alias="PULSE_SPARK_PREFIX", pattern=r"^[a-z][a-z0-9_]*$")] = "pulse_"
-    """Put before the name of every schema on Spark; homes that share a catalog need one each."""
+    spark_prefix: Annotated[str, Field(alias="PULSE_SPARK_PREFIX", pattern=r"^([a-z][a-z0-9_]*)?$")] = "pulse_"
+    """Put before the name of every schema on Spark, so that several homes fit into one catalog."""
+    train_rows: Annotated[int, Field(alias="PULSE_TRAIN_ROWS", ge=1_000)] = 1_000_000
+    """Most rows that a model is trained on; beyond it, those of a part of the customers, the same ones each time."""
 
     @field_validator("spark_url")
     @classmethod
