@@ -341,12 +341,12 @@ def spark() -> None:
 def spark_up(*, cluster: bool, memory: str, home: Path | None) -> None:
     """Start Spark where PULSE_SPARK_URL says, and wait until it answers."""
     from orchestration.spark import servers
-    from orchestration.spark.client import SparkError
+    from orchestration.spark.session import SparkUnavailableError
 
     settings = _settings(home=home)
     try:
         servers.up(settings, click.echo, mode=servers.CLUSTER if cluster else servers.LOCAL, memory=memory)
-    except SparkError as error:
+    except SparkUnavailableError as error:
         _fail(error)
 
 
@@ -431,7 +431,7 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
         from orchestration.instance import close_dead_runs, open_instance, run_job
         from orchestration.lock import writer_lock
         from orchestration.resources import build_resources
-        from orchestration.spark.client import SparkError
+        from orchestration.spark.session import SparkUnavailableError
 
         try:
             if settings.target == "spark":
@@ -439,7 +439,7 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
 
                 require_server(settings)
             definitions = build_defs(settings)
-        except (DbtError, SparkError) as error:
+        except (DbtError, SparkUnavailableError) as error:
             console.print(f"[red]✗[/] {error}")
             _tell(console, settings, job, [str(error)])
             return False

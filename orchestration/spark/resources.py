@@ -18,7 +18,8 @@ from orchestration.dbt import Dbt
 from orchestration.published import quoted
 from orchestration.resources import META_TABLES, Warehouse
 from orchestration.settings import Settings
-from orchestration.spark.client import SparkError, open_session, require_server
+from orchestration.spark.client import open_session, require_server
+from orchestration.spark.session import SparkUnavailableError
 from orchestration.spark.tables import SparkTable, hand_over, tables_of, take_over
 
 if TYPE_CHECKING:
@@ -89,17 +90,21 @@ class SparkDbt(Dbt):
                 self._remind(session, manifest, selected)
             finally:
                 session.stop()
-        except SparkError as error:
+        except SparkUnavailableError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
 
     def close(self) -> None:
-        """End dbt's session: another one would go on with the files that this one has listed."""
-        from pyspark.sql import SparkSession
+        """End dbt's session, which every other would be given too: it would go on with the files that it has listed."""
+        from pyspark.errors import PySparkRuntimeError
+        from pyspark.sql.connect.session import SparkSession
 
         super().close()
-        session = SparkSession.getActiveSession()
-        if session is not None:
-            session.stop()
+        try:
+            session = SparkSession.active()
+        except PySparkRuntimeError:
+            # dbt has failed before it opened one.
+            return
+        session.stop()
 
     def hand_over(self, manifest: Mapping[str, Any]) -> None:
         """Take what was built into the warehouse."""
@@ -129,7 +134,7 @@ class SparkDbt(Dbt):
         (place,) = [row.data_type for row in rows if row.col_name == "Location"]
         own = self._spark / "meta" / "builds"
         if place.removeprefix("file:").replace("//", "/").rstrip("/") != str(own):
-            raise SparkError(
+            raise SparkUnavailableError(
                 f"the schemas {self.prefix}… at {self.url} belong to another home, whose tables lie in {place}: give "
                 "this one another PULSE_SPARK_PREFIX."
             )

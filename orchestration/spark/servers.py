@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestration.settings import Settings
-from orchestration.spark.client import SESSION, SparkError, answers, endpoint, listens, open_session, require_extra
+from orchestration.spark.client import answers, endpoint, listens, open_session, require_extra
+from orchestration.spark.session import CONFIGURATION, SparkUnavailableError
 
 LOCAL, CLUSTER = "local", "cluster"
 WORKERS = 2
@@ -85,27 +86,27 @@ def up(settings: Settings, say: Callable[[str], None], *, mode: str = LOCAL, mem
         memory: What the Connect server, and each worker of a cluster, may use.
 
     Raises:
-        SparkError: Packages or Java are missing, the port is somebody else's, or a server does not come up.
+        SparkUnavailableError: Packages or Java are missing, the port is somebody else's, or a server does not come up.
     """
     require_extra()
     java = find_java()
     host, port = endpoint(settings)
     if host not in (_HOST, "localhost"):
-        raise SparkError(
+        raise SparkUnavailableError(
             f"PULSE_SPARK_URL {settings.spark_url} is on another machine: unset it to start Spark on this one."
         )
     with _runtime(settings) as folder:
         before = running(settings)
         if before is not None and all(server.is_alive for server in before.servers) and answers(settings):
             if (before.mode, before.url) != (mode, settings.spark_url):
-                raise SparkError(
+                raise SparkUnavailableError(
                     f"this home's Spark is up as {before.mode} at {before.url}: `make spark-down` ends it first."
                 )
             say(f"Spark ({mode}) is up at {settings.spark_url}.")
             return before
         _end_all(settings)
         if listens(host, port):
-            raise SparkError(
+            raise SparkUnavailableError(
                 f"port {port} is in use by another program: set PULSE_SPARK_URL=sc://{_HOST}:{_free_port()} for both "
                 "`make spark-up` and what uses it."
             )
@@ -141,7 +142,7 @@ def find_java() -> Path:
     """The Java that Spark will use.
 
     Raises:
-        SparkError: There is none, or it is too old.
+        SparkUnavailableError: There is none, or it is too old.
     """
     home = os.environ.get("JAVA_HOME")
     found = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
@@ -150,11 +151,11 @@ def find_java() -> Path:
     )
     if found is None:
         where = f"in JAVA_HOME {home}" if home else "on this machine"
-        raise SparkError(f"there is no Java {where}. {remedy}")
+        raise SparkUnavailableError(f"there is no Java {where}. {remedy}")
     told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
     version = re.search(r'version "(\d+)', told)
     if version is None or int(version[1]) < _OLDEST_JAVA:
-        raise SparkError(f"{found} is {told.splitlines()[0] if told else 'no Java'}. {remedy}")
+        raise SparkUnavailableError(f"{found} is {told.splitlines()[0] if told else 'no Java'}. {remedy}")
     return Path(found)
 
 
@@ -192,7 +193,9 @@ class _Started:
         deadline = time.monotonic() + _SECONDS_TO_START
         while not is_ready():
             if not self.servers.named(name).is_alive or time.monotonic() > deadline:
-                raise SparkError(f"{what} did not come up; the end of {self._log(name)}:\n{self._tail(name)}")
+                raise SparkUnavailableError(
+                    f"{what} did not come up; the end of {self._log(name)}:\n{self._tail(name)}"
+                )
             time.sleep(0.3)
 
     def _log(self, name: str) -> Path:
@@ -250,7 +253,7 @@ def _start_connect(started: _Started, settings: Settings, master: str, memory: s
     """A Connect server; ready when it has run a query."""
     folder = settings.spark_servers
     options = {
-        **SESSION,
+        **CONFIGURATION,
         "spark.connect.grpc.binding.address": _HOST,
         "spark.connect.grpc.binding.port": str(port),
         "spark.ui.enabled": "false",
