@@ -169,13 +169,13 @@ select
     cast(order_count as bigint) as order_count,
     cast(days_since_last_order as bigint) as days_since_last_order,
     cast(segment as string) as segment,
-    cast(round(order_revenue, 4) as double) as order_revenue,
+    cast({{ rounded('order_revenue', 4) }} as double) as order_revenue,
     cast(
-        round(coalesce(expected_order_value, order_revenue * coalesce(margin_rate, 1)), 4) as double
+        {{ rounded('coalesce(expected_order_value, order_revenue * coalesce(margin_rate, 1))', 4) }} as double
     ) as order_worth,
     cast(profit_basis as string) as profit_basis,
-    cast(round(expected_orders_90d, 6) as double) as expected_orders_90d,
-    cast(round(expected_orders_in_window, 6) as double) as expected_orders_in_window,
+    cast({{ rounded('expected_orders_90d', 6) }} as double) as expected_orders_90d,
+    cast({{ rounded('expected_orders_in_window', 6) }} as double) as expected_orders_in_window,
     cast(expected_orders_in_window >= {{ var('likely_orders_in_window') }} as boolean) as would_order_anyway,
     cast(churn_probability as double) as churn_probability,
     cast(churn_horizon_days as bigint) as churn_horizon_days,

@@ -69,13 +69,11 @@ with
             effects.cost_rate,
             effects.wording,
             not ruled.is_measured and effects.offer_type = ruled.rule_offer_type as is_ruled,
-            round(
-                case
-                    when ruled.is_measured then ruled.uplift_probability * effects.effect_ratio
-                    else ruled.assumed_extra_orders
-                end,
+            {{ rounded(
+                'case when ruled.is_measured then ruled.uplift_probability * effects.effect_ratio'
+                ~ ' else ruled.assumed_extra_orders end',
                 6
-            ) as extra_orders,
+            ) }} as extra_orders,
             case when ruled.is_measured then ruled.uplift_low * effects.effect_ratio end as extra_orders_low,
             case when ruled.is_measured then ruled.uplift_high * effects.effect_ratio end as extra_orders_high,
             ruled.order_worth,

@@ -142,7 +142,7 @@ with
             long.signal,
             rules.points,
             rules.recommendation,
-            rules.label || ' ' || cast(round(long.reading, 2) as string) || ' (' || rules.fires_when || ' '
+            rules.label || ' ' || cast({{ rounded('long.reading', 2) }} as string) || ' (' || rules.fires_when || ' '
             || cast(rules.threshold as string) || ')' as sentence,
             row_number() over (
                 partition by long.customer_id order by rules.points desc nulls last, long.signal asc nulls last

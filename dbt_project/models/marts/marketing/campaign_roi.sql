@@ -16,7 +16,7 @@ with
     contacts as (
         select
             *,
-            case when is_retained then 1.0 else 0.0 end as retained
+            cast(case when is_retained then 1 else 0 end as double) as retained
         from {{ ref('int_contacts__outcomes') }}
         -- a window that is still open would compare a part with a part
         where is_closed
@@ -84,13 +84,14 @@ select
     cast(coalesce(earned.treated_count, 0) as bigint) as treated_count,
     cast(coalesce(earned.control_count, 0) as bigint) as control_count,
     {% for measure, name in [('order_count', 'orders'), ('net_revenue', 'revenue'), ('gross_margin', 'margin')] %}
-        cast(round(earned.{{ measure }}_effect * earned.treated_count, 4) as double) as incremental_{{ name }},
+        {% set effect, error = 'earned.' ~ measure ~ '_effect', 'earned.' ~ measure ~ '_error' %}
+        cast({{ rounded(effect ~ ' * earned.treated_count', 4) }} as double) as incremental_{{ name }},
         cast(
-            round((earned.{{ measure }}_effect - 1.959964 * earned.{{ measure }}_error) * earned.treated_count, 4)
+            {{ rounded('(' ~ effect ~ ' - 1.959964 * ' ~ error ~ ') * earned.treated_count', 4) }}
             as double
         ) as incremental_{{ name }}_low,
         cast(
-            round((earned.{{ measure }}_effect + 1.959964 * earned.{{ measure }}_error) * earned.treated_count, 4)
+            {{ rounded('(' ~ effect ~ ' + 1.959964 * ' ~ error ~ ') * earned.treated_count', 4) }}
             as double
         ) as incremental_{{ name }}_high,
     {% endfor %}
@@ -100,12 +101,14 @@ select
     {{ money('earned.total_cost') }} as total_cost,
     cast(case when earned.has_costs then 'margin' when not earned.has_costs then 'revenue' end as string)
         as profit_basis,
-    cast(round(earned.earnings - earned.total_cost, 4) as double) as net_profit,
-    cast(round(earned.earnings - 1.959964 * earned.earnings_error - earned.total_cost, 4) as double) as net_profit_low,
-    cast(round(earned.earnings + 1.959964 * earned.earnings_error - earned.total_cost, 4) as double) as net_profit_high,
+    cast({{ rounded('earned.earnings - earned.total_cost', 4) }} as double) as net_profit,
+    cast({{ rounded('earned.earnings - 1.959964 * earned.earnings_error - earned.total_cost', 4) }} as double)
+        as net_profit_low,
+    cast({{ rounded('earned.earnings + 1.959964 * earned.earnings_error - earned.total_cost', 4) }} as double)
+        as net_profit_high,
     cast({{ ratio('earned.earnings - earned.total_cost', 'earned.total_cost') }} as double) as roi,
     cast(earned.retained_count as bigint) as retained_count,
-    cast(round(earned.incremental_retained, 4) as double) as incremental_retained,
+    cast({{ rounded('earned.incremental_retained', 4) }} as double) as incremental_retained,
     cast(
         case
             when earned.incremental_retained > 0

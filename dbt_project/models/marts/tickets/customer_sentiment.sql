@@ -25,8 +25,8 @@ select
     cast(scored_ticket_count as bigint) as scored_ticket_count,
     cast(negative_count as bigint) as negative_count,
     cast({{ ratio('negative_count', 'scored_ticket_count') }} as double) as negative_rate,
-    cast(round(average_sentiment, 6) as double) as average_sentiment,
-    cast(round(average_satisfaction, 6) as double) as average_satisfaction,
+    cast({{ rounded('average_sentiment', 6) }} as double) as average_sentiment,
+    cast({{ rounded('average_satisfaction', 6) }} as double) as average_satisfaction,
     cast(unresolved_count as bigint) as unresolved_count,
     cast(last_ticket_at as timestamp) as last_ticket_at
 from aggregated

@@ -32,9 +32,9 @@ select
     cast(aggregated.scored_ticket_count as bigint) as scored_ticket_count,
     cast(aggregated.negative_count as bigint) as negative_count,
     cast({{ ratio('aggregated.negative_count', 'aggregated.scored_ticket_count') }} as double) as negative_rate,
-    cast(round(aggregated.average_sentiment, 6) as double) as average_sentiment,
-    cast(round(aggregated.average_satisfaction, 6) as double) as average_satisfaction,
+    cast({{ rounded('aggregated.average_sentiment', 6) }} as double) as average_sentiment,
+    cast({{ rounded('aggregated.average_satisfaction', 6) }} as double) as average_satisfaction,
     cast(aggregated.unresolved_count as bigint) as unresolved_count,
-    cast(round(aggregated.average_resolution_minutes, 4) as double) as average_resolution_minutes
+    cast({{ rounded('aggregated.average_resolution_minutes', 4) }} as double) as average_resolution_minutes
 from aggregated
 left join {{ ref('dim_products') }} as products on aggregated.product_id = products.product_id
