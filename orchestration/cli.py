@@ -440,7 +440,8 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
                 require_server(settings)
             definitions = build_defs(settings)
         except (DbtError, SparkUnavailableError) as error:
-            console.print(f"[red]✗[/] {error}")
+            console.print("[red]✗[/] ", end="")
+            _said(console)(str(error))
             _tell(console, settings, job, [str(error)])
             return False
     from orchestration.progress import Progress

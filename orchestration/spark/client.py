@@ -30,9 +30,7 @@ def require_extra() -> None:
     """
     absent = [package for package, module in _PACKAGES.items() if not _is_there(module)]
     if absent:
-        raise SparkUnavailableError(
-            f"PULSE_TARGET=spark needs {' and '.join(absent)}: `{INSTALL}` installs what is missing."
-        )
+        raise SparkUnavailableError(f"Spark needs {' and '.join(absent)}: `{INSTALL}` installs what is missing.")
 
 
 _PACKAGES = {"pyspark[connect]": "grpc", "pyspark": "pyspark", "dbt-spark": "dbt.adapters.spark"}
