@@ -4,6 +4,5 @@
         {%- for column in source.columns.values() %}
         {{ column.name }} {{ column.data_type }}{{ "," if not loop.last }}
         {%- endfor %}
-    )
-    {{- " " ~ stored_in(folder ~ "/" ~ source.identifier) }}
+    ){{ stored_in(folder ~ "/" ~ source.identifier) }}
 {%- endmacro %}

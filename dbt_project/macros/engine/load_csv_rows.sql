@@ -1,6 +1,6 @@
 {#
-  Replaces dbt-spark's, which quotes no apostrophes, turns a missing value into the word None, and adds the rows to those
-  that lie in the folder already.
+  Replaces dbt-spark's, which quotes no apostrophes, turns a missing value into the word None, and adds the rows to
+  those that lie in the folder already.
 #}
 {% macro spark__load_csv_rows(model, agate_table) -%}
     {%- set types = model.config.get('column_types', {}) -%}

@@ -3,7 +3,5 @@
   whatever reads Parquet. Nothing on DuckDB, whose tables lie in its own file.
 #}
 {% macro stored_in(folder) -%}
-    {%- if target.type == 'spark' -%}
-        using parquet location {{ quoted(env_var('PULSE_DATA_DIR', '../data') ~ '/' ~ folder) }}
-    {%- endif -%}
+    {%- if target.type == 'spark' %} using parquet location {{ quoted(folder) }}{% endif -%}
 {%- endmacro %}

@@ -7,9 +7,9 @@
         {%- set statements = [] -%}
         {%- for source in graph.sources.values() if source.source_name == 'ml' -%}
             {%- if loop.first -%}
-                {%- do statements.append("create schema if not exists " ~ source.schema) -%}
+                {%- do statements.append(create_schema_statement(source.schema)) -%}
             {%- endif -%}
-            {%- do statements.append(create_source_table(source, "spark/ml")) -%}
+            {%- do statements.append(create_source_table(source, folder_of(source.schema))) -%}
         {%- endfor -%}
         {{ in_turn(statements) }}
     {%- endif -%}

@@ -6,12 +6,12 @@
     {%- if execute and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
         {%- set meta = schema_named('meta') -%}
         {{ in_turn([
-            "create schema if not exists " ~ meta,
+            create_schema_statement(meta),
             "create table if not exists " ~ meta ~ ".builds (invocation_id string, resource string, status string,"
-            ~ " refresh bigint, recorded_at timestamp) " ~ stored_in('spark/meta/builds'),
+            ~ " refresh bigint, recorded_at timestamp)" ~ stored_in(folder_of(meta) ~ '/builds'),
             "create table if not exists " ~ meta ~ ".check_results (check_name string, asset string, severity string,"
-            ~ " status string, failures bigint, message string, refresh bigint, recorded_at timestamp) "
-            ~ stored_in('spark/meta/check_results'),
+            ~ " status string, failures bigint, message string, refresh bigint, recorded_at timestamp)"
+            ~ stored_in(folder_of(meta) ~ '/check_results'),
             "insert into " ~ meta ~ ".builds values ('" ~ invocation_id ~ "', 'dbt', 'started', null, cast('"
             ~ modules.datetime.datetime.utcnow() ~ "' as timestamp))",
         ]) }}

@@ -8,6 +8,7 @@
 {%- endmacro %}
 
 {% macro spark__minutes_between(first_moment, second_moment) -%}
-    {%- set first, second = "cast(" ~ first_moment ~ " as timestamp_ltz)", "cast(" ~ second_moment ~ " as timestamp_ltz)" -%}
+    {%- set first = "cast(" ~ first_moment ~ " as timestamp_ltz)" -%}
+    {%- set second = "cast(" ~ second_moment ~ " as timestamp_ltz)" -%}
     {{ rounded('(unix_micros(' ~ second ~ ') - unix_micros(' ~ first ~ ')) / 60000000e0', 4) }}
 {%- endmacro %}

@@ -109,7 +109,7 @@ with
             coalesce(
                 lifetime.expected_orders_90d,
                 -- without a model the customer's own pace so far, over at least a quarter
-                90.0 * metrics.purchase_count
+                cast(90 * metrics.purchase_count as double)
                 / nullif(greatest(metrics.lifetime_days + metrics.days_since_last_purchase, 90), 0),
                 0
             ) as expected_orders_90d,
@@ -156,7 +156,7 @@ with
     ranked as (
         select
             joined.*,
-            joined.expected_orders_90d * {{ var('offer_valid_days') }} / 90.0 as expected_orders_in_window,
+            joined.expected_orders_90d * {{ var('offer_valid_days') }} / 90 as expected_orders_in_window,
             joined.order_count > 0 and ({{ cuts_below('joined.worth', 'value_cuts.value') }}) = 4 as is_high_value
         from joined
         cross join value_cuts

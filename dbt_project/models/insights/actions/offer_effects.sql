@@ -81,7 +81,7 @@ with
 
     messages as (
         select
-            sum(campaigns.cost_per_contact * performance.sent_count)
+            cast(sum(campaigns.cost_per_contact * performance.sent_count) as double)
             / nullif(sum(case when campaigns.cost_per_contact is not null then performance.sent_count end), 0)
                 as message_cost
         from {{ ref('stg_marketing__campaigns') }} as campaigns
@@ -119,5 +119,5 @@ select
     cast(is_tried as boolean) as is_tried,
     -- with campaigns only what has been tried, and a plain message where no campaign says what it offered
     cast(is_tried or (tried_count = 0 and offer_type = 'none') as boolean) as is_available,
-    {{ money('message_cost') }} as message_cost
+    {{ money(rounded('message_cost', 4)) }} as message_cost
 from joined

@@ -25,7 +25,7 @@ with
             sum(quantity) filter (where {{ now }} and activity_type in ('call', 'message', 'sms')) as talk_90d,
             sum(quantity) filter (where {{ before }} and activity_type in ('call', 'message', 'sms'))
                 as talk_before_90d,
-            count(distinct cast(floor(days_ago / 7.0) as bigint)) filter (
+            count(distinct cast(floor(days_ago / 7) as bigint)) filter (
                 where days_ago < 84 and activity_type in ('data_usage', 'call', 'message', 'sms')
             ) as weeks_in_use,
             count(*) filter (where {{ now }} and activity_type = 'billing_complaint') as billing_complaints_90d,

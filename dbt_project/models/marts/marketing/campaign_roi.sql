@@ -16,7 +16,7 @@ with
     contacts as (
         select
             *,
-            cast(case when is_retained then 1 else 0 end as double) as retained
+            case when is_retained then 1 else 0 end as retained
         from {{ ref('int_contacts__outcomes') }}
         -- a window that is still open would compare a part with a part
         where is_closed
@@ -34,8 +34,8 @@ with
             count(*) filter (where is_control) as control_count,
             count(sent_at) as sent_count,
             count(*) filter (where not is_control and is_retained and is_closed_90d) as retained_count,
-            avg(retained) filter (where not is_control and is_closed_90d)
-            - avg(retained) filter (where is_control and is_closed_90d) as retention_effect,
+            avg(cast(retained as double)) filter (where not is_control and is_closed_90d)
+            - avg(cast(retained as double)) filter (where is_control and is_closed_90d) as retention_effect,
             count(*) filter (where not is_control and is_closed_90d) as treated_count_90d,
             sum(discount_given) filter (where not is_control) as discount_given,
             {% for measure in measures %}
@@ -97,7 +97,7 @@ select
     {% endfor %}
     {{ money('earned.fixed_cost') }} as fixed_cost,
     {{ money('earned.contact_cost') }} as contact_cost,
-    {{ money('earned.discount_given') }} as discount_given,
+    {{ money(rounded('earned.discount_given', 4)) }} as discount_given,
     {{ money('earned.total_cost') }} as total_cost,
     cast(case when earned.has_costs then 'margin' when not earned.has_costs then 'revenue' end as string)
         as profit_basis,
