@@ -33,18 +33,16 @@ from ml.churn_results import (
     MEDIUM_RISK_DAYS,
     Challenge,
     ChurnResult,
+    ChurnScorer,
     ChurnTraining,
     curve_table,
-    probability_tier,
-    recency_tier,
-    score_table,
     typed,
 )
 from ml.columns import column_kind, is_skewed, plain_columns, signed_log1p
 from ml.drift import profile_columns, stability
 from ml.gains import Contact, Retention
 from ml.metrics import binary_report, paired_bootstrap
-from ml.reasons import Reason, reason_text
+from ml.reasons import Reason
 
 FEWEST_OF_A_CLASS = 50
 """Fewer customers than this who left, or who stayed, cannot train a model that deserves trust."""
@@ -108,6 +106,7 @@ class _Protocol:
     reason_texts: Mapping[str, str | Reason]
     random_state: int
     retention: Retention
+    trained_share: float = 1.0
     messages: list[str] = field(default_factory=list)
     forward: dict[date, tuple[dict[Candidate, NDArray[np.float64]], NDArray[np.int64], NDArray[Any]]] = field(
         default_factory=dict
@@ -262,6 +261,7 @@ def evaluate_and_score(
     frequency: str = "order_count",
     retention: Retention | None = None,
     champion: ChurnTraining | None = None,
+    trained_share: float = 1.0,
     random_state: int = 0,
 ) -> ChurnResult:
     """Judge a churn model on the latest closed cutoff, refit it on all closed ones and score the rows of `as_of`.
@@ -288,6 +288,7 @@ def evaluate_and_score(
         retention: What keeping and contacting a customer is worth; the usual order is the mean of the column
             average_order_value at the test cutoff.
         champion: The model in use, able to score the frame.
+        trained_share: Share of the customers that the frame holds, for the record.
         random_state: Seed.
 
     Returns:
@@ -300,7 +301,8 @@ def evaluate_and_score(
     frame = _by_cutoff(features, label, recency, frequency)
     as_of = pd.Timestamp(as_of).date()
     columns, simple, texts = feature_columns(features), [recency, frequency], reason_texts or {}
-    run = _Protocol(frame, label, as_of, horizon_days, columns, simple, texts, random_state, retention or Retention())
+    retention = retention or Retention()
+    run = _Protocol(frame, label, as_of, horizon_days, columns, simple, texts, random_state, retention, trained_share)
     now = frame[frame["_cutoff"] == as_of].sort_values("customer_id", ignore_index=True)
     if now.empty:
         run.messages.append(f"No customer has features at {as_of}: nothing to score.")
@@ -331,7 +333,7 @@ def evaluate_and_score(
     kept = _contest(run, champion, judged, test)
     if champion is not None and kept is not None and kept.stays:
         curves, profit = curve_table(judged.y, kept.p, run.contact(test))
-        own = ("kind", "strength", "candidates", "train_rows", "evaluation")
+        own = ("kind", "strength", "candidates", "train_rows", "trained_share", "evaluation")
         details = {name: champion.metrics.get(name) for name in own}
         kept_training = replace(
             champion,
@@ -472,6 +474,7 @@ def _metrics(
         "strength": judged.candidate[1],
         "candidates": {f"{kind} {s:g}": round(brier, 6) for (kind, s), brier in judged.candidates.items()},
         "train_rows": judged.train_rows,
+        "trained_share": run.trained_share,
         "test_rows": len(judged.y),
     }
 
@@ -543,21 +546,13 @@ def _scored(
     challenge: Challenge | None,
 ) -> ChurnResult:
     """Today's scores by a training, and how far today's frame has moved from it."""
-    p = np.round(training.model.predict_proba(now[training.features])[:, 1], 6) if len(now) else np.empty(0)
-    reasons, drift = None, {}
+    scorer = ChurnScorer(training.horizon_days, as_of, training.version, training.model, training.features, None, texts)
+    scores, drift = scorer(now), {}
     if len(now):
-        reasons = training.model.explain(now[training.features], n_reasons=3, reason_texts=texts).reasons
+        p = scores["churn_probability"].to_numpy()
         drift = stability(training.profile, now[training.features].assign(churn_probability=p), len(now))
     return ChurnResult(
-        scores=score_table(
-            now["customer_id"].to_numpy(),
-            as_of,
-            training.horizon_days,
-            p=p,
-            tiers=probability_tier(p),
-            reasons=reasons,
-            version=training.version,
-        ),
+        scores=scores,
         metrics=training.metrics,
         backtest=training.backtest,
         curves=training.curves,
@@ -573,6 +568,7 @@ def _scored(
         messages=training.messages,
         horizon_days=training.horizon_days,
         as_of=as_of,
+        scorer=scorer,
     )
 
 
@@ -594,22 +590,11 @@ def _by_baseline(
         f"{'the base rate, equal for every customer' if constant else 'one of recency and frequency'}."
     )
     model = None if constant else run.fit(all_rows, run.baseline_columns, _SIMPLE)
-    p = np.full(len(now), float(run.outcome(all_rows).mean()))
-    reasons = None
-    if model is not None and len(now):
-        p = model.predict_proba(now[run.baseline_columns])[:, 1]
-        reasons = model.explain(now[run.baseline_columns], n_reasons=3, reason_texts=run.reason_texts).reasons
-    p = np.round(p, 6)
+    features = [] if constant else run.baseline_columns
+    rate = float(run.outcome(all_rows).mean()) if constant else None
+    scorer = ChurnScorer(run.horizon_days, run.as_of, "baseline", model, features, rate, run.reason_texts)
     return ChurnResult(
-        scores=score_table(
-            now["customer_id"].to_numpy(),
-            run.as_of,
-            run.horizon_days,
-            p=p,
-            tiers=probability_tier(p),
-            reasons=reasons,
-            version="baseline",
-        ),
+        scores=scorer(now),
         metrics=metrics,
         backtest=backtest,
         curves=typed([], CURVE_COLUMNS),
@@ -621,31 +606,19 @@ def _by_baseline(
         test_cutoff=judged.cutoff,
         training_cutoffs=judged.training_cutoffs,
         scoring_cutoffs=run.before(run.as_of),
-        features=[] if constant else run.baseline_columns,
+        features=features,
         messages=run.messages,
         horizon_days=run.horizon_days,
         as_of=run.as_of,
+        scorer=scorer,
     )
 
 
 def _by_rule(run: _Protocol, now: pd.DataFrame, recency: str) -> ChurnResult:
     """Scores by days since the last order, for when there is too little to learn from."""
-    tiers = recency_tier(now[recency].astype(float).to_numpy())
-    plain = plain_columns(now, {recency: "number"})
-    first = [
-        reason_text(recency, row, {recency: "number"}, run.reason_texts.get(recency)) if tier != "Low" else None
-        for row, tier in zip(({recency: value} for value in plain[recency]), tiers, strict=True)
-    ]
+    scorer = ChurnScorer(run.horizon_days, run.as_of, "recency_rule", None, [recency], None, run.reason_texts)
     return ChurnResult(
-        scores=score_table(
-            now["customer_id"].to_numpy(),
-            run.as_of,
-            run.horizon_days,
-            p=np.full(len(now), np.nan),
-            tiers=tiers,
-            reasons=pd.DataFrame({"reason_1": pd.array(first, dtype="string")}),
-            version="recency_rule",
-        ),
+        scores=scorer(now),
         metrics={},
         backtest=typed([], BACKTEST_COLUMNS),
         curves=typed([], CURVE_COLUMNS),
@@ -661,4 +634,5 @@ def _by_rule(run: _Protocol, now: pd.DataFrame, recency: str) -> ChurnResult:
         messages=run.messages,
         horizon_days=run.horizon_days,
         as_of=run.as_of,
+        scorer=scorer,
     )

@@ -15,7 +15,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ml.churn import ChurnClassifier
+from ml.columns import plain_columns
 from ml.gains import Contact, calibration_table, gains_table, most_profitable, profit_curve
+from ml.reasons import Reason, reason_text
 
 HIGH_RISK, MEDIUM_RISK = 0.7, 0.4
 """Lowest probabilities of the two upper risk tiers."""
@@ -115,6 +117,87 @@ class Challenge:
 
 
 @dataclass(frozen=True)
+class ChurnScorer:
+    """What scoring needs of a result, and nothing else: rows in, scores out.
+
+    Each row is scored by itself: the same whatever other rows come with it, and in whichever order. So parts of a table
+    can be scored anywhere, and put together.
+
+    Args:
+        horizon_days: Length of the label window in days.
+        as_of: The day the scores hold for.
+        version: The published `model_version`.
+        model: The classifier; None by rule and where everybody has the same probability.
+        features: Columns that it reads; by rule, the column of days since the last order.
+        constant: Everybody's probability where there is no model; None by rule.
+        reason_texts: Format templates per feature, see `ChurnClassifier.explain`.
+    """
+
+    horizon_days: int
+    as_of: date
+    version: str
+    model: ChurnClassifier | None
+    features: list[str]
+    constant: float | None
+    reason_texts: Mapping[str, str | Reason]
+
+    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Scores in the order of the rows; columns as in `ChurnResult.scores`.
+
+        Args:
+            rows: One row per customer: customer_id and the features.
+        """
+        reasons = None
+        if self.model is None and self.constant is None:
+            p, tiers, reasons = self._by_rule(rows)
+        else:
+            p = self.probability(rows)
+            tiers = probability_tier(p)
+            if self.model is not None and len(rows):
+                reasons = self.model.explain(rows[self.features], n_reasons=3, reason_texts=self.reason_texts).reasons
+        return score_table(
+            rows["customer_id"].to_numpy(),
+            self.as_of,
+            self.horizon_days,
+            p=p,
+            tiers=tiers,
+            reasons=reasons,
+            version=self.version,
+        )
+
+    def probability(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """Probabilities rounded to 6 decimals, shape (n,); not by rule."""
+        if self.model is None or not len(rows):
+            return np.full(len(rows), np.round(np.nan if self.constant is None else self.constant, 6))
+        return np.round(self.model.predict_proba(rows[self.features])[:, 1], 6)
+
+    def earlier(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Probabilities of an earlier cutoff by today's model, see `scores_before`; rows with a cutoff_date as well."""
+        if self.model is None:
+            rows = rows.head(0)
+        return pd.DataFrame(
+            {
+                "customer_id": rows["customer_id"],
+                "cutoff_date": rows["cutoff_date"],
+                "horizon_days": np.full(len(rows), self.horizon_days, dtype="int64"),
+                "churn_probability": self.probability(rows).astype("float64"),
+                "model_version": pd.array([self.version] * len(rows), dtype="string"),
+            }
+        )
+
+    def _by_rule(self, rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.object_], pd.DataFrame]:
+        """No probability, tiers by days since the last order, and those days as the reason."""
+        (recency,) = self.features
+        tiers = recency_tier(rows[recency].astype(float).to_numpy())
+        plain = plain_columns(rows, {recency: "number"})
+        first = [
+            reason_text(recency, row, {recency: "number"}, self.reason_texts.get(recency)) if tier != "Low" else None
+            for row, tier in zip(({recency: value} for value in plain[recency]), tiers, strict=True)
+        ]
+        return np.full(len(rows), np.nan), tiers, pd.DataFrame({"reason_1": pd.array(first, dtype="string")})
+
+
+@dataclass(frozen=True)
 class ChurnResult:
     """Scores of one horizon, and what is known about their quality.
 
@@ -141,6 +224,7 @@ class ChurnResult:
         messages: What a reader of the scores has to know, in plain words.
         horizon_days: Length of the label window in days.
         as_of: The day the scores hold for.
+        scorer: Made the scores, and makes those of any other rows.
     """
 
     scores: pd.DataFrame
@@ -159,6 +243,7 @@ class ChurnResult:
     messages: list[str]
     horizon_days: int
     as_of: date
+    scorer: ChurnScorer
 
 
 def recency_tier(days_since_last_order: ArrayLike) -> NDArray[np.object_]:
@@ -217,21 +302,7 @@ def scores_before(result: ChurnResult, features: pd.DataFrame) -> pd.DataFrame:
         customer_id, cutoff_date, horizon_days, churn_probability (0-1, rounded to 6 decimals), model_version; sorted by
         customer_id. No row without such a model: tiers by rule, or one probability for everybody, or no features.
     """
-    rows = features.sort_values("customer_id", ignore_index=True)
-    if result.model is None:
-        rows = rows.head(0)
-    p = np.empty(0)
-    if result.model is not None and len(rows):
-        p = np.round(result.model.predict_proba(rows[result.features])[:, 1], 6)
-    return pd.DataFrame(
-        {
-            "customer_id": rows["customer_id"],
-            "cutoff_date": rows["cutoff_date"],
-            "horizon_days": np.full(len(rows), result.horizon_days, dtype="int64"),
-            "churn_probability": p.astype("float64"),
-            "model_version": pd.array([result.model_version] * len(rows), dtype="string"),
-        }
-    )
+    return result.scorer.earlier(features.sort_values("customer_id", ignore_index=True))
 
 
 def curve_table(y: ArrayLike, p: ArrayLike, contact: Contact) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -221,6 +221,31 @@ class CartRule:
 
 
 @dataclass(frozen=True)
+class VisitScorer:
+    """What it takes to score visits, each by itself: the same whatever other visits come with it.
+
+    Args:
+        model: The classifier; None by rule.
+        rule: The rule of the cart.
+        features: Columns that the classifier reads.
+        version: The published `model_version`.
+    """
+
+    model: PurchaseClassifier | None
+    rule: CartRule
+    features: list[str]
+    version: str
+
+    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """session_id and the published columns of `IntentResult.scores`, in the order of the rows."""
+        if self.model is not None and len(rows):
+            p = self.model.predict_proba(rows[self.features])[:, 1]
+        else:
+            p = self.rule.probability(rows)
+        return _published(rows[["session_id"]].reset_index(drop=True), p, self.version)
+
+
+@dataclass(frozen=True)
 class IntentResult:
     """Scores of visits, and what is known about their quality.
 
@@ -233,6 +258,7 @@ class IntentResult:
         model: The fitted classifier; None by rule.
         model_version: ``boosting-<as_of>`` or ``cart_rule``.
         messages: What a reader has to know, in plain words.
+        scorer: Scores any visits as those here.
     """
 
     scores: pd.DataFrame
@@ -240,6 +266,7 @@ class IntentResult:
     model: PurchaseClassifier | None
     model_version: str
     messages: list[str]
+    scorer: VisitScorer
 
 
 def scored_since(first_day: date, as_of: date) -> date:
@@ -334,14 +361,20 @@ def evaluate_and_score(
                 f"rule of the cart ({metrics['baselines']['cart_rule']['brier']:.4f}), which takes its place."
             )
     version = "cart_rule" if model is None else f"boosting-{as_of}"
-    p = np.round(judged["cart_rule" if model is None else "model"].to_numpy(dtype=float), 6)
-    scores = judged[["session_id", "customer_id", "started_on"]].assign(
+    p = judged["cart_rule" if model is None else "model"].to_numpy(dtype=float)
+    scores = _published(judged[["session_id", "customer_id", "started_on"]], p, version)
+    return IntentResult(scores, metrics, model, version, messages, VisitScorer(model, rule, used, version))
+
+
+def _published(visits: pd.DataFrame, p: NDArray[np.float64], version: str) -> pd.DataFrame:
+    """Visits with what is told of their probabilities."""
+    p = np.round(p, 6)
+    return visits.assign(
         purchase_probability=p,
         will_buy=p > 0.5,
         confidence=np.round(np.maximum(p, 1 - p), 6),
         model_version=pd.array([version] * len(p), dtype="string"),
     )
-    return IntentResult(scores, metrics, model, version, messages)
 
 
 _NOTHING = pd.DataFrame(

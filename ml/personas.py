@@ -6,7 +6,7 @@ the dbt project. Groups of customers by what they are worth are the business of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,24 @@ class PersonaModel:
             return np.empty(0, dtype=object)
         with one_thread():
             return self.names[self.pipeline.predict(_values(frame, self.roles))]
+
+
+@dataclass(frozen=True)
+class VisitNamer:
+    """Scores of visits with the persona of each beside them, each visit by itself.
+
+    Args:
+        scorer: Scores of visits, in the order of the rows.
+        personas: Fitted to visits; None where there were too few.
+    """
+
+    scorer: Callable[[pd.DataFrame], pd.DataFrame]
+    personas: PersonaModel | None
+
+    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The scores and a column persona, None without personas."""
+        names = self.personas.predict(rows) if self.personas else np.full(len(rows), None, dtype=object)
+        return self.scorer(rows).assign(persona=names)
 
 
 def fit_personas(

@@ -5,7 +5,7 @@ RFM segments by score are decided in the marts; here groups are found in the dat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -150,6 +150,28 @@ class CustomerClusterer(ClusterMixin, BaseEstimator):
 
 
 @dataclass(frozen=True)
+class ClusterScorer:
+    """What it takes to tell the cluster of customers, each by itself: the same whatever other rows come with it.
+
+    Args:
+        model: The fitted clusterer.
+        features: Columns that it reads, in order.
+        ids: Published number of each of its clusters, shape (clusters,).
+        names: Name by published number.
+    """
+
+    model: CustomerClusterer
+    features: list[str]
+    ids: NDArray[np.int64]
+    names: Mapping[int, str]
+
+    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """customer_id, cluster_id and cluster_name in the order of the rows, which hold what it reads."""
+        labels = self.model.predict(rows[self.features].astype("float64")) if len(rows) else np.empty(0, dtype=int)
+        return _table(rows["customer_id"].to_numpy(), self.ids[labels], self.names)
+
+
+@dataclass(frozen=True)
 class ClusterResult:
     """Clusters of customers and what they are like.
 
@@ -161,6 +183,7 @@ class ClusterResult:
             smallest_share, inertia.
         messages: What a reader has to know, in plain words.
         model: The fitted clusterer; None without customers.
+        scorer: Tells the clusters of any rows; None without customers.
     """
 
     clusters: pd.DataFrame
@@ -168,6 +191,7 @@ class ClusterResult:
     metrics: dict[str, Any]
     messages: list[str]
     model: CustomerClusterer | None
+    scorer: ClusterScorer | None
 
 
 def cluster_customers(
@@ -204,21 +228,15 @@ def cluster_customers(
     frame = frame.sort_values("customer_id", ignore_index=True)
     X = frame[features].astype("float64")
     model: CustomerClusterer | None = None
-    ids = np.empty(0, dtype="int64")
+    new_ids, ids = np.empty(0, dtype="int64"), np.empty(0, dtype="int64")
     messages = ["No customers: no clusters."] if X.empty else []
     if not X.empty:
         model = CustomerClusterer(random_state=random_state).fit(X)
-        ids = _order_by_value(model.labels_, X[monetary].to_numpy())
+        new_ids = _order_by_value(model.labels_, X[monetary].to_numpy())
+        ids = new_ids[model.labels_]
         messages += _messages(model)
     profile = _profile(ids, X, (recency, frequency, monetary))
-    names = dict(zip(profile["cluster_id"], profile["cluster_name"], strict=True))
-    clusters = pd.DataFrame(
-        {
-            "customer_id": frame["customer_id"].to_numpy(),
-            "cluster_id": ids,
-            "cluster_name": pd.array([names[i] for i in ids], dtype="string"),
-        }
-    )
+    names = dict(zip(profile["cluster_id"].tolist(), profile["cluster_name"].tolist(), strict=True))
     several = model is not None and model.n_clusters_ > 1
     metrics: dict[str, Any] = {
         "customers": len(X),
@@ -228,7 +246,15 @@ def cluster_customers(
         "smallest_share": float(profile["share"].min()) if len(profile) else None,
         "inertia": float(model.pipeline_["kmeans"].inertia_) if model is not None else None,
     }
-    return ClusterResult(clusters, profile, metrics, messages, model)
+    clusters = _table(frame["customer_id"].to_numpy(), ids, names)
+    scorer = ClusterScorer(model, features, new_ids, names) if model is not None else None
+    return ClusterResult(clusters, profile, metrics, messages, model, scorer)
+
+
+def _table(customer_ids: NDArray[Any], ids: NDArray[np.int64], names: Mapping[int, str]) -> pd.DataFrame:
+    """The published columns."""
+    words = pd.array([names[i] for i in ids.tolist()], dtype="string")
+    return pd.DataFrame({"customer_id": customer_ids, "cluster_id": ids, "cluster_name": words})
 
 
 def _messages(model: CustomerClusterer) -> list[str]:
@@ -243,10 +269,11 @@ def _messages(model: CustomerClusterer) -> list[str]:
 
 
 def _order_by_value(labels: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Cluster ids by ascending mean value; clusters without any known value come first."""
+    """The number of each label, shape (clusters,), by ascending mean value; those without a known value come first."""
     means = pd.Series(value).groupby(labels).mean().sort_values(kind="stable", na_position="first")
-    new_id = {old: new for new, old in enumerate(means.index)}
-    return np.array([new_id[label] for label in labels], dtype="int64")
+    new_ids = np.zeros(int(labels.max()) + 1, dtype="int64")
+    new_ids[means.index.to_numpy()] = np.arange(len(means))
+    return new_ids
 
 
 def _profile(ids: NDArray[np.int64], X: pd.DataFrame, roles: tuple[str, str, str]) -> pd.DataFrame:

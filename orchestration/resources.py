@@ -435,8 +435,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
     from orchestration.spark.resources import SparkDbt, SparkWarehouse
 
     spark = SparkWarehouse(lock=lock, **files, spark=str(settings.spark))
-    address = {"url": settings.spark_url, "prefix": settings.spark_prefix}
-    dbt = SparkDbt(lock=lock, variables=variables, home=home, warehouse=spark, **address)
+    dbt = SparkDbt(lock=lock, variables=variables, home=home, warehouse=spark, url=settings.spark_url)
     return {"lock": lock, "raw": raw, "warehouse": spark, "dbt": dbt}
 
 

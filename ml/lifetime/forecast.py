@@ -6,8 +6,9 @@ backtests are the business of `ml.lifetime.value`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,34 @@ class CommonFactor:
             return np.array([np.exp(self.mean)]), np.ones(1)
         points, weights = hermegauss(_NODES)
         return np.exp(self.mean + self.sd * points), weights / weights.sum()
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How many orders are reckoned with, by history, as settled by all customers together.
+
+    The value of a customer is a sum over numbers of orders, and where it ends shows in the sixth digit. Of histories in
+    the order of their own bound, every block of them shares the largest one. Settled once, a customer's value is the
+    same whoever else is asked about.
+
+    Args:
+        blocks: For each number of valued orders, (k, 4) where its blocks begin, as bound, frequency, recency and T,
+            and (k,) the number of orders of each.
+    """
+
+    blocks: Mapping[float, tuple[Floats, NDArray[np.int64]]]
+
+    def most(self, valued: float, histories: Histories, bound: Floats) -> NDArray[np.int64]:
+        """The number of orders for each history; its own bound where that is larger, or its like was not there."""
+        own = bound.astype(np.int64)
+        if valued not in self.blocks:
+            return own
+        begins, most = self.blocks[valued]
+        keys = np.column_stack([bound, histories.x, histories.t_x, histories.T])
+        block = np.zeros(len(keys), dtype=np.intp)
+        for begin in begins[1:]:
+            block += _reaches(keys, begin)
+        return np.maximum(most[block], own)
 
 
 @dataclass(frozen=True)
@@ -101,14 +130,37 @@ class Forecast:
         histories = unique_histories(rows)
         return self._order_probabilities(histories, days, most)[histories.row_of]
 
-    def value_quantiles(self, rows: pd.DataFrame, days: float, levels: tuple[float, ...]) -> Floats:
+    def reach(self, rows: pd.DataFrame, days: float) -> Reach:
+        """What `value_quantiles` settles by all customers together; rows may as well be each distinct one once."""
+        found: dict[float, tuple[Floats, NDArray[np.int64]]] = {}
+        valued = rows["valued"].to_numpy()
+        for number in np.unique(valued):
+            histories = unique_histories(rows.iloc[np.flatnonzero(valued == number)])
+            bound = self._bound(histories, days)
+            begins, most = [], []
+            for _, distinct, largest in self._blocks(histories, days):
+                first = distinct[0]
+                begins.append([bound[first], histories.x[first], histories.t_x[first], histories.T[first]])
+                most.append(largest)
+            found[float(number)] = np.array(begins), np.array(most, dtype=np.int64)
+        return Reach(found)
+
+    def value_quantiles(
+        self, rows: pd.DataFrame, days: float, levels: tuple[float, ...], reach: Reach | None = None
+    ) -> Floats:
         """Quantiles of each customer's value, (n, levels), undiscounted.
 
         The value of y orders is a beta prime variable, scale times BetaPrime(p y, shape), given the customer's shape
         and scale; its distribution is mixed over the number of orders and over the common factors.
+
+        Args:
+            rows: The n customers.
+            days: The days to come.
+            levels: Probabilities.
+            reach: That of all customers, where these are only some of them.
         """
         quantiles = np.empty((len(rows), len(levels)))
-        for block, positions, scale in self._by_shape(rows, days):
+        for block, positions, scale in self._by_shape(rows, days, reach):
             logs, distribution = self._value_distribution(block, days)
             grid = np.exp(logs)
             for column, level in enumerate(levels):
@@ -179,12 +231,12 @@ class Forecast:
         node = rng.choice(len(factors), draws, p=weights)
         orders = np.zeros((draws, len(rows)), dtype=np.int32)
         uniform = rng.random((draws, len(rows)))
-        for part, distinct in self._blocks(histories, days):
+        for part, distinct, most in self._blocks(histories, days):
             customers, of = _members(histories, distinct)
             for index, factor in enumerate(factors):
                 chosen = np.flatnonzero(node == index)
                 times = np.full(len(part), factor * days)
-                below = np.cumsum(self.purchases.distribution(part, times, self._most(part, days)), axis=1)
+                below = np.cumsum(self.purchases.distribution(part, times, most), axis=1)
                 for customer, row in zip(customers, of, strict=True):
                     orders[chosen, customer] = np.searchsorted(below[row, :-1], uniform[chosen, customer], side="right")
         shape, scale = self.spend.posterior(_valued(rows))
@@ -205,47 +257,64 @@ class Forecast:
         parts = [w * self.purchases.distribution(histories, t, most) for w, t in zip(weights, times, strict=True)]
         return np.asarray(sum(parts))
 
-    def _most(self, histories: Histories, days: float) -> int:
-        """A number of orders that next to nobody exceeds, even if nobody left."""
-        return int(self._bound(histories, days).max(initial=1))
-
     def _bound(self, histories: Histories, days: float) -> Floats:
+        """Numbers of orders that next to nobody exceeds, even if nobody left."""
         time = days * float(self.speed.nodes()[0].max())
         r, alpha = self.purchases.r_, self.purchases.alpha_
         scale = alpha + histories.T
         return np.maximum(nbinom.isf(_TAIL, r + histories.x, scale / (scale + time)), 1.0)
 
-    def _blocks(self, histories: Histories, days: float) -> Iterator[tuple[Histories, Ints]]:
-        """Parts of the distinct histories of similar numbers of orders, small enough for memory, with their rows."""
+    def _blocks(
+        self, histories: Histories, days: float, settled: Callable[[Histories, Floats], NDArray[np.int64]] | None = None
+    ) -> Iterator[tuple[Histories, Ints, int]]:
+        """Parts of the distinct histories of similar numbers of orders, small enough for memory.
+
+        Args:
+            histories: The distinct histories.
+            days: The days to come.
+            settled: The numbers of orders of histories and their bounds; by default blocks are as large as memory
+                allows, and the largest number of one is that of all in it.
+
+        Returns:
+            Each part, its rows among the histories, and its number of orders.
+        """
         bound = self._bound(histories, days)
         order = np.argsort(bound, kind="stable")
+        most = bound if settled is None else settled(histories, bound).astype(np.float64)
+        if settled is not None:
+            order = np.argsort(most, kind="stable")
         start = 0
         while start < len(order):
             # The last row of a block has the largest number of orders.
-            sizes = (np.arange(start, len(order)) - start + 1) * (bound[order[start:]] + 1)
+            sizes = (np.arange(start, len(order)) - start + 1) * (most[order[start:]] + 1)
             stop = start + max(1, int(np.searchsorted(sizes, _MOST_CELLS, side="right")))
+            if settled is not None:
+                stop = min(stop, int(np.searchsorted(most[order], most[order[start]], side="right")))
             rows = order[start:stop]
-            yield histories.part(rows), rows
+            yield histories.part(rows), rows, int(most[rows[-1]])
             start = stop
 
-    def _by_shape(self, rows: pd.DataFrame, days: float) -> Iterator[tuple[_Block, Ints, Floats]]:
+    def _by_shape(
+        self, rows: pd.DataFrame, days: float, reach: Reach | None = None
+    ) -> Iterator[tuple[_Block, Ints, Floats]]:
         """Customers with equally many valued orders: their distinct histories, their rows, and their scales."""
         shape, scale = self.spend.posterior(_valued(rows))
         valued = rows["valued"].to_numpy()
         for number in np.unique(valued):
             members = np.flatnonzero(valued == number)
             histories = unique_histories(rows.iloc[members])
-            for part, distinct in self._blocks(histories, days):
+            settled = None if reach is None else partial(reach.most, float(number))
+            for part, distinct, most in self._blocks(histories, days, settled):
                 here, of = _members(histories, distinct)
                 chosen = members[here]
                 block = _Block(
-                    part.x, part.t_x, part.T, part.weight, of, part.kinds, part.kind_of, float(shape[members[0]])
+                    part.x, part.t_x, part.T, part.weight, of, part.kinds, part.kind_of, float(shape[members[0]]), most
                 )
                 yield block, chosen, self.kept * scale[chosen]
 
     def _value_distribution(self, block: _Block, days: float) -> tuple[Floats, Floats]:
         """Grid of logarithms, and on it the distribution functions of value / scale of distinct histories."""
-        most = self._most(block, days)
+        most = block.most
         logs = _GRID + np.log(self.spend.p_ / block.shape)
         chance = 1 / (1 + np.exp(-logs))
         count = np.arange(1, most + 1)[:, None]
@@ -260,9 +329,20 @@ class Forecast:
 
 @dataclass(frozen=True)
 class _Block(Histories):
-    """Distinct histories with one shape of the distribution of nu."""
+    """Distinct histories with one shape of the distribution of nu, and the largest number of orders reckoned with."""
 
     shape: float
+    most: int
+
+
+def _reaches(keys: Floats, begin: Floats) -> NDArray[np.bool_]:
+    """Whether each row of keys is at or after a key, in the order of their columns."""
+    later = np.zeros(len(keys), dtype=bool)
+    level = np.ones(len(keys), dtype=bool)
+    for column, value in zip(keys.T, begin, strict=True):
+        later |= level & (column > value)
+        level &= column == value
+    return later | level
 
 
 def _members(histories: Histories, distinct: Ints) -> tuple[Ints, Ints]:

@@ -21,6 +21,28 @@ _EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
+class Valuation:
+    """What bookings are worth, learnt from all of them.
+
+    Args:
+        basis: margin where any unit cost is known, else revenue.
+        margin_rate: What counts as the margin of revenue without a known cost.
+    """
+
+    basis: str
+    margin_rate: float = 0.0
+
+    def value(self, frame: pd.DataFrame) -> Floats:
+        """Value of each booking, (rows,)."""
+        if self.basis == "revenue":
+            return frame["revenue"].to_numpy(dtype="float64", na_value=np.nan)
+        revenue, margin, costed = _money(frame)
+        has_cost = ~np.isnan(margin)
+        margin, costed = np.where(has_cost, margin, 0.0), np.where(has_cost, costed, 0.0)
+        return margin + self.margin_rate * (revenue - costed)
+
+
+@dataclass(frozen=True)
 class Ledger:
     """Bookings of n customers with an order, sorted by customer and day.
 
@@ -30,7 +52,7 @@ class Ledger:
         day: (m,) days since 1970-01-01.
         has_order: (m,) whether the customer ordered that day.
         value: (m,) what was sold less what was given back that day, in the source's currency.
-        basis: margin or revenue, whichever `value` is.
+        valuation: How `value` came about.
         as_of: The last day.
     """
 
@@ -39,8 +61,13 @@ class Ledger:
     day: NDArray[np.int64]
     has_order: NDArray[np.bool_]
     value: Floats
-    basis: str
+    valuation: Valuation
     as_of: date
+
+    @property
+    def basis(self) -> str:
+        """Margin or revenue, whichever `value` is."""
+        return self.valuation.basis
 
     @property
     def first_day(self) -> date:
@@ -48,7 +75,7 @@ class Ledger:
         return _EPOCH + timedelta(days=int(self.day[self.has_order].min()))
 
 
-def read_bookings(frame: pd.DataFrame, as_of: date) -> Ledger:
+def read_bookings(frame: pd.DataFrame, as_of: date, valuation: Valuation | None = None) -> Ledger:
     """Sort bookings and settle what they are worth.
 
     Margin is the value where any unit cost is known; what was sold without one counts with the margin rate of the rest.
@@ -57,6 +84,7 @@ def read_bookings(frame: pd.DataFrame, as_of: date) -> Ledger:
         frame: One row a customer and day: customer_id, booked_on, has_order, revenue (sold less given back), margin (of
             what has a unit cost; null without any), costed_revenue (the revenue that margin belongs to).
         as_of: Later bookings are left out, and customers whose first order is later.
+        valuation: What bookings are worth, where these are only some of them; by default it is learnt from them.
 
     Raises:
         ValueError: A column is absent, a value is missing, or a customer has two rows of one day.
@@ -74,12 +102,13 @@ def read_bookings(frame: pd.DataFrame, as_of: date) -> Ledger:
     position = pd.Index(ids).get_indexer(pd.Index(frame["customer_id"]))
     known = position >= 0
     frame, days, has_order, position = frame[known], days[known], has_order[known], position[known]
-    value, basis = _value(frame)
+    valuation = valuation or _learnt(frame)
+    value = valuation.value(frame)
     order = np.lexsort((days, position))
     position, days = position[order], days[order]
     if ((position[1:] == position[:-1]) & (days[1:] == days[:-1])).any():
         raise ValueError("a customer has more than one row of one day: add them up")
-    return Ledger(ids, position, days, has_order[order], value[order], basis, as_of)
+    return Ledger(ids, position, days, has_order[order], value[order], valuation, as_of)
 
 
 def histories_at(ledger: Ledger, cutoff: date) -> pd.DataFrame:
@@ -145,13 +174,18 @@ def day_number(day: date) -> int:
     return (day - _EPOCH).days
 
 
-def _value(frame: pd.DataFrame) -> tuple[Floats, str]:
+def _learnt(frame: pd.DataFrame) -> Valuation:
+    _, margin, costed = _money(frame)
+    has_cost = ~np.isnan(margin)
+    if not has_cost.any():
+        return Valuation("revenue")
+    margin, costed = np.where(has_cost, margin, 0.0), np.where(has_cost, costed, 0.0)
+    return Valuation("margin", float(margin.sum() / costed.sum()) if costed.sum() > 0 else 0.0)
+
+
+def _money(frame: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Revenue, margin and costed revenue of each booking."""
     revenue, margin, costed = (
         frame[name].to_numpy(dtype="float64", na_value=np.nan) for name in ("revenue", "margin", "costed_revenue")
     )
-    has_cost = ~np.isnan(margin)
-    if not has_cost.any():
-        return revenue, "revenue"
-    margin, costed = np.where(has_cost, margin, 0.0), np.where(has_cost, costed, 0.0)
-    rate = margin.sum() / costed.sum() if costed.sum() > 0 else 0.0
-    return margin + rate * (revenue - costed), "margin"
+    return revenue, margin, costed

@@ -21,6 +21,8 @@ from ml.lifetime.histories import Floats
 COLUMNS = ("frequency", "monetary_value")
 EACH = "mean_log_value"
 """Where this column is there, the values of single purchases are fitted and not only their mean."""
+FEWEST_REPEATERS = 20
+"""With fewer customers who came back, everyone's orders are worth the same, and no backtest is made."""
 
 
 class GammaGammaModel(BaseEstimator):
@@ -147,6 +149,36 @@ class GammaGammaModel(BaseEstimator):
     def _keep(self, values: Floats) -> None:
         self.parameters_ = {name: float(value) for name, value in zip(self._names, values, strict=True)}
         self.p_, self.q_, self.v_ = map(float, values)
+
+
+def fit_spend(
+    X: pd.DataFrame, mean: float, spread: float, sample_weight: ArrayLike | None = None
+) -> tuple[GammaGammaModel, list[str]]:
+    """The values of orders, or the mean of all where too few customers came back.
+
+    Args:
+        X: As in `GammaGammaModel.fit`, of the customers who came back.
+        mean: Mean value of all orders worth something.
+        spread: Their standard deviation in multiples of the mean.
+        sample_weight: (rows,) how many customers each row stands for.
+
+    Returns:
+        The model, and messages.
+    """
+    weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype="float64")
+    customers = int(weight.sum())
+    if customers >= FEWEST_REPEATERS:
+        fitted = GammaGammaModel().fit(X, sample_weight=weight)
+        purchases = weight * X["frequency"].to_numpy()
+        seen = float(purchases @ X["monetary_value"].to_numpy() / purchases.sum())
+        if seen / 2 < fitted.mean_ < 2 * seen:
+            return fitted, []
+        why = "Gamma-Gamma does not fit: it is off the mean of all orders by more than a factor of two"
+    else:
+        why = f"Fewer than {FEWEST_REPEATERS} customers came back ({customers})"
+    p, q = 1 / min(max(spread, 0.1), 10.0) ** 2, 1e8  # customers do not differ
+    pooled = GammaGammaModel().with_parameters(p=p, q=q, v=mean * (q - 1) / p)
+    return pooled, [f"{why}: everyone's orders are expected to be worth the mean of all."]
 
 
 def _values(X: pd.DataFrame) -> tuple[Floats, Floats]:

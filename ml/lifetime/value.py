@@ -22,14 +22,8 @@ from ml.lifetime.forecast import CommonFactor, Forecast
 from ml.lifetime.histories import Floats, unique_histories
 from ml.lifetime.orders import Ledger, day_number, histories_at, kept_share, outcomes, read_bookings
 from ml.lifetime.pareto import ParetoNBDModel
-from ml.lifetime.spend import EACH, GammaGammaModel
-
-HORIZON_DAYS = 365
-"""Days over which lifetime value is told."""
-ANNUAL_DISCOUNT_RATE = 0.10
-"""What money a year later is worth less."""
-FEWEST_REPEATERS = 20
-"""With fewer customers who came back, everyone's orders are worth the same, and no backtest is made."""
+from ml.lifetime.scoring import ANNUAL_DISCOUNT_RATE, HORIZON_DAYS, LifetimeScorer
+from ml.lifetime.spend import EACH, FEWEST_REPEATERS, GammaGammaModel, fit_spend
 
 _ALTERNATIVES: tuple[type[PurchaseModel], ...] = (ModifiedBetaGeoModel, ParetoNBDModel)
 _MOST_WINDOWS = 4
@@ -56,6 +50,7 @@ class LifetimeResult:
         test_cutoff: Day after which the holdout lies; None without one.
         model_version: Name of the model of purchases and day.
         forecast: The fitted models; None where nothing could be fitted.
+        scorer: Made the table, and makes that of any other customers; see `LifetimeScorer.for_parts`.
     """
 
     customers: pd.DataFrame
@@ -64,6 +59,7 @@ class LifetimeResult:
     test_cutoff: date | None
     model_version: str
     forecast: Forecast | None
+    scorer: LifetimeScorer
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,10 @@ def estimate_lifetime_value(bookings: pd.DataFrame, as_of: date, *, random_state
         message = "No customers with an order: no lifetime values."
         if len(rows):
             message = "Everyone ordered for the first time today: there is no behaviour to learn lifetime values from."
-        return LifetimeResult(_unknown(ledger), {"customers": len(rows)}, [message], None, f"none-{as_of}", None)
+        version = f"none-{as_of}"
+        scorer = LifetimeScorer(None, ledger.valuation, as_of, version)
+        table = scorer.table(ledger, rows)
+        return LifetimeResult(table, {"customers": len(rows)}, [message], None, version, None, scorer)
     with one_thread():
         windows = past_windows(ledger, as_of)
         forecast, messages = fit_forecast(ledger, as_of, windows)
@@ -119,7 +118,8 @@ def estimate_lifetime_value(bookings: pd.DataFrame, as_of: date, *, random_state
             earlier, _ = fit_forecast(ledger, test.cutoff, past_windows(ledger, test.cutoff), test.days)
             holdout = grade(earlier, test, random_state)
         version = f"{_short(forecast.purchases)}-{as_of}"
-        customers = _customers(forecast, ledger, rows, version)
+        scorer = LifetimeScorer(forecast, ledger.valuation, as_of, version)
+        customers = scorer.table(ledger, rows)
     repeaters = rows["valued"] > 0
     metrics = {
         "customers": len(rows),
@@ -141,7 +141,8 @@ def estimate_lifetime_value(bookings: pd.DataFrame, as_of: date, *, random_state
         "clv_total": float(customers["clv_365d"].sum()),
         "holdout": holdout,
     }
-    return LifetimeResult(customers, metrics, messages, windows[0].cutoff if windows else None, version, forecast)
+    test_cutoff = windows[0].cutoff if windows else None
+    return LifetimeResult(customers, metrics, messages, test_cutoff, version, forecast, scorer)
 
 
 def past_windows(ledger: Ledger, as_of: date) -> list[_Window]:
@@ -293,21 +294,11 @@ def _choose(windows: Sequence[_Window]) -> tuple[type[PurchaseModel], list[str]]
 def _fit_spend(ledger: Ledger, cutoff: date, rows: pd.DataFrame) -> tuple[GammaGammaModel, list[str]]:
     """The values of orders, or the mean of all where too few customers came back."""
     known = rows[rows["valued"] > 0]
-    if len(known) >= FEWEST_REPEATERS:
-        columns = {"frequency": known["valued"], "monetary_value": known["monetary_value"], EACH: known[EACH]}
-        fitted = GammaGammaModel().fit(pd.DataFrame(columns))
-        seen = float(known["valued"] @ known["monetary_value"] / known["valued"].sum())
-        if seen / 2 < fitted.mean_ < 2 * seen:
-            return fitted, []
-        why = "Gamma-Gamma does not fit: it is off the mean of all orders by more than a factor of two"
-    else:
-        why = f"Fewer than {FEWEST_REPEATERS} customers came back ({len(known)})"
+    columns = {"frequency": known["valued"], "monetary_value": known["monetary_value"], EACH: known[EACH]}
     worth = ledger.value[ledger.has_order & (ledger.value > 0) & (ledger.day <= day_number(cutoff))]
     mean = float(worth.mean()) if len(worth) else 1.0
     spread = float(worth.std() / mean) if len(worth) > 1 else 1.0
-    p, q = 1 / min(max(spread, 0.1), 10.0) ** 2, 1e8  # customers do not differ
-    pooled = GammaGammaModel().with_parameters(p=p, q=q, v=mean * (q - 1) / p)
-    return pooled, [f"{why}: everyone's orders are expected to be worth the mean of all."]
+    return fit_spend(pd.DataFrame(columns), mean, spread)
 
 
 def _speed(model: PurchaseModel, window: _Window) -> tuple[float, float] | None:
@@ -385,50 +376,6 @@ def _delta(function: Callable[[dict[str, float]], float], parameters: dict[str, 
     values, vectors = np.linalg.eigh(information)
     along = slope @ vectors
     return float(np.sqrt((along**2 / (np.maximum(values, 0.0) + 1 / 3**2)).sum()))
-
-
-def _customers(forecast: Forecast, ledger: Ledger, rows: pd.DataFrame, version: str) -> pd.DataFrame:
-    """The published table."""
-    horizon = float(HORIZON_DAYS)
-    value = forecast.expected_order_value(rows)
-    discount = forecast.discount(rows, horizon, ANNUAL_DISCOUNT_RATE)
-    quantiles = np.zeros((len(rows), 2))
-    if forecast.kept > 0:
-        quantiles = forecast.value_quantiles(rows, horizon, (0.05, 0.95))
-    wait = forecast.days_to_next_order(rows, HORIZON_DAYS)
-    as_of = np.datetime64(ledger.as_of, "s")
-    following = as_of + wait.astype("timedelta64[D]")
-    return pd.DataFrame(
-        {
-            "customer_id": ledger.ids[rows["customer"].to_numpy()],
-            "probability_alive": np.round(forecast.probability_alive(rows), 6),
-            "expected_orders_90d": np.round(forecast.expected_orders(rows, 90.0), 6),
-            "expected_order_value": np.round(value, 4),
-            "clv_365d": np.round(forecast.expected_orders(rows, horizon) * value * discount, 4),
-            "clv_365d_low": np.round(quantiles[:, 0] * discount, 4),
-            "clv_365d_high": np.round(quantiles[:, 1] * discount, 4),
-            "clv_basis": ledger.basis,
-            "next_order_on": pd.Series(following).where(wait >= 0),
-            "model_version": version,
-        }
-    )
-
-
-def _unknown(ledger: Ledger) -> pd.DataFrame:
-    """The published table where nothing is known but who there is."""
-    n = len(ledger.ids)
-    numbers = (
-        "probability_alive", "expected_orders_90d", "expected_order_value", "clv_365d", "clv_365d_low", "clv_365d_high",
-    )  # fmt: skip
-    return pd.DataFrame(
-        {
-            "customer_id": ledger.ids,
-            **dict.fromkeys(numbers, np.full(n, np.nan)),
-            "clv_basis": np.full(n, ledger.basis, dtype=object),
-            "next_order_on": np.full(n, np.datetime64("NaT", "s")),
-            "model_version": np.full(n, f"none-{ledger.as_of}", dtype=object),
-        }
-    )
 
 
 def _errors(actual: NDArray[Any], expected: Floats) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -20,10 +20,7 @@ from orchestration.resources import META_TABLES, Warehouse
 from orchestration.settings import Settings
 from orchestration.spark.client import open_session, require_server
 from orchestration.spark.session import SparkUnavailableError
-from orchestration.spark.tables import SparkTable, hand_over, tables_of, take_over
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from orchestration.spark.tables import hand_over, remove_unfinished, tables_of, take_over
 
 
 class SparkWarehouse(Warehouse):
@@ -68,30 +65,23 @@ class SparkDbt(Dbt):
 
     warehouse: dg.ResourceDependency[SparkWarehouse]
     url: str
-    prefix: str
 
     @property
     def _spark(self) -> Path:
         return Path(self.home) / "spark"
 
-    def prepare(self, manifest: Mapping[str, Any], selected: Collection[tuple[str, ...]]) -> None:
-        """See that the server answers and the schemas are this home's, and tell it again of tables it has forgotten.
+    def prepare(self, manifest: Mapping[str, Any], selected: Collection[tuple[str, ...]]) -> None:  # noqa: ARG002
+        """See that the server answers, remove what was half written, and hand over what Python wrote.
 
         Raises:
-            dagster.Failure: It does not, or they are not.
+            dagster.Failure: No server answers.
         """
-        settings = Settings(home=Path(self.home), spark_url=self.url, spark_prefix=self.prefix)
         try:
-            require_server(settings)
-            self.warehouse.hand_over_all()
-            session = open_session(settings)
-            try:
-                self._require_own_schemas(session)
-                self._remind(session, manifest, selected)
-            finally:
-                session.stop()
+            require_server(Settings(home=Path(self.home), spark_url=self.url))
         except SparkUnavailableError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
+        remove_unfinished(self._spark, tables_of(manifest))
+        self.warehouse.hand_over_all()
 
     def close(self) -> None:
         """End dbt's session, which every other would be given too: it would go on with the files that it has listed."""
@@ -124,49 +114,6 @@ class SparkDbt(Dbt):
             return session.sql(f"select * from ({query}) limit {rows}").toPandas().to_dict("records")
         finally:
             session.stop()
-
-    def _require_own_schemas(self, session: SparkSession) -> None:
-        """See that the schemas of this prefix are no other home's: dbt would replace its tables one by one."""
-        table = f"{self.prefix}meta.builds"
-        if not session.catalog.tableExists(table):
-            return
-        rows = session.sql(f"describe table extended {table}").collect()
-        (place,) = [row.data_type for row in rows if row.col_name == "Location"]
-        own = self._spark / "meta" / "builds"
-        if place.removeprefix("file:").replace("//", "/").rstrip("/") != str(own):
-            raise SparkUnavailableError(
-                f"the schemas {self.prefix}… at {self.url} belong to another home, whose tables lie in {place}: give "
-                "this one another PULSE_SPARK_PREFIX."
-            )
-
-    def _remind(
-        self, session: SparkSession, manifest: Mapping[str, Any], selected: Collection[tuple[str, ...]]
-    ) -> None:
-        """Tell a catalog that was lost of the tables that will be read and not built; their files are there."""
-        tables = tables_of(manifest)
-        for table in sorted(_read_only(manifest, selected, tables), key=lambda each: each.key):
-            name = f"{self.prefix}{table.schema}.{table.name}"
-            if table.is_whole(self._spark) and not session.catalog.tableExists(name):
-                place = str(table.folder(self._spark)).replace("\\", "\\\\").replace("'", "\\'")
-                session.sql(f"create schema if not exists {self.prefix}{table.schema}")
-                session.sql(f"create table {name} using parquet location '{place}'")
-
-
-def _read_only(
-    manifest: Mapping[str, Any], selected: Collection[tuple[str, ...]], tables: Mapping[str, SparkTable]
-) -> set[SparkTable]:
-    """What selected models and their tests read that is not selected itself."""
-    chosen = {
-        unique_id
-        for unique_id, node in manifest["nodes"].items()
-        if (node["config"].get("schema"), node["name"]) in selected
-    }
-    found = set()
-    for unique_id, node in manifest["nodes"].items():
-        reads = node["depends_on"]["nodes"]
-        if unique_id in chosen or (node["resource_type"] == "test" and chosen & set(reads)):
-            found |= {each for each in reads if each in manifest["nodes"] and each not in chosen}
-    return {tables[manifest["nodes"][each]["name"]] for each in found}
 
 
 def _packages() -> dict[str, str]:

@@ -7,6 +7,7 @@ file.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,18 @@ def hand_over(connection: duckdb.DuckDBPyConnection, table: str, spark: Path) ->
     connection.execute(f"copy {table} to {quoted(unfinished)} (format parquet)")
     unfinished.replace(file)
     return file
+
+
+def remove_unfinished(spark: Path, tables: Mapping[str, SparkTable]) -> None:
+    """Remove the files of tables that were not written to their end: a catalog made anew would take them for whole.
+
+    Args:
+        spark: The folder of Spark's tables.
+        tables: Every table that dbt builds, by name.
+    """
+    for table in tables.values():
+        if table.folder(spark).exists() and not table.is_whole(spark):
+            shutil.rmtree(table.folder(spark))
 
 
 def _built(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> frozenset[str]:

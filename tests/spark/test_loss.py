@@ -21,7 +21,7 @@ from orchestration.spark import servers
 from tests.conftest import ROOT, run_pipeline
 from tests.spark.worlds import AWKWARD, awkward_shop
 
-COMPARED = ("fct_sales", "daily_sales", "dim_customers")
+COMPARED = ("fct_sales", "daily_sales", "dim_products")
 SELECTED = (
     *("--select", *(f"+{name}" for name in COMPARED)),
     *("--exclude-resource-type", "unit_test", "test"),
@@ -114,10 +114,11 @@ def test_a_server_that_was_lost_finds_its_tables_again(spark: Settings, expected
 
     assert dbt(home, variables(settings), strike) != 0
     servers.up(spark, print)
-    # What was being written when it was killed, at its worst.
-    half = settings.spark / "marts" / "daily_sales"
+    # As if it had been killed while it put the files of a table in place.
+    half = settings.spark / "marts" / "dim_products"
     half.mkdir(parents=True, exist_ok=True)
-    (half / "part-0.parquet").write_bytes(b"half a file")
+    shutil.copy(next((settings.spark / "marts" / "fct_sales").glob("*.parquet")), half / "part-0.parquet")
+    (half / "_SUCCESS").unlink(missing_ok=True)
     assert dbt(home, variables(settings)) == 0
     assert differences(expected, settings) == []
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:

@@ -50,5 +50,5 @@ def test_another_home_cannot_build_over_these_tables(homes: tuple[Path, Path], s
     source = homes[0].parent / "shop"
     refresh = run_pipeline(tmp_path, source=str(source), **AWKWARD, target="spark", spark_url=spark.spark_url)
     assert not refresh.succeeded
-    assert "belong to another home" in refresh.output
+    assert "belongs to another home" in refresh.output
     assert "PULSE_SPARK_PREFIX" in refresh.output

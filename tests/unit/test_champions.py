@@ -260,9 +260,8 @@ def test_a_full_refresh_another_source_or_a_damaged_file_train_anew(tmp_path: Pa
     assert not any("passed over" in message for message in said)
 
 
-def test_of_very_many_customers_a_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.assets.insights.churn.MOST_ROWS_READ", 400)
-    _, shelf, said = refresh(tmp_path, AS_OF)
+def test_of_very_many_customers_a_part_is_read(tmp_path: Path) -> None:
+    _, shelf, said = refresh(tmp_path, AS_OF, train_rows=400)
     assert shelf.whole_reads == 1
     assert "Churn models are trained on 67% of the customers: more change nothing but the time." in said
 

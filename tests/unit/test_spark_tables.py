@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from orchestration.resources import META_TABLES
-from orchestration.spark.tables import READ_FROM_WORK, SparkTable, hand_over, tables_of, take_over
+from orchestration.spark.tables import READ_FROM_WORK, SparkTable, hand_over, remove_unfinished, tables_of, take_over
 from tests.conftest import ROOT
 
 ORDERS = SparkTable("orders", "marts", {"revenue": "decimal(18,4)"})
@@ -139,6 +139,18 @@ def test_a_table_is_handed_over_in_one_step(spark: Path, warehouse: duckdb.DuckD
     hand_over(warehouse, "ml.scores", spark)
     assert [path.name for path in file.parent.iterdir()] == ["scores.parquet"]
     assert duckdb.sql(f"select id from read_parquet('{file}')").fetchall() == [(2,)]
+
+
+def test_what_was_half_written_is_removed_and_nothing_else(spark: Path) -> None:
+    written(ORDERS.folder(spark), "select 1 as id")
+    written(STAGED.folder(spark), "select 1 as id")
+    (STAGED.folder(spark) / "_SUCCESS").unlink()
+    file = written(spark / "meta" / "builds", "select 1 as id")
+    (file.parent / "_SUCCESS").unlink()
+    remove_unfinished(spark, TABLES)
+    assert ORDERS.is_whole(spark)
+    assert not STAGED.folder(spark).exists()
+    assert file.exists()
 
 
 def test_the_manifest_names_the_tables() -> None:

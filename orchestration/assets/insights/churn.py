@@ -11,10 +11,11 @@ import dagster as dg
 import pandas as pd
 
 from orchestration.artefacts import save_card
-from orchestration.assets.insights.tables import MlTables, warn
+from orchestration.assets.insights.tables import MlTables, training_sample, warn
 from orchestration.champions import Champion, after, conditions, flat, is_due, keep, recall, run_of
 from orchestration.checks import CHURN_DRIFT, CHURN_QUALITY, Verdict, churn_drift, churn_quality
 from orchestration.resources import RawStore, Warehouse
+from orchestration.samples import Sample
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 HORIZONS = (30, 90, 180)
 """Days without an order that count as having left."""
 
-MOST_ROWS_READ = 1_000_000
-"""Rows of earlier cutoffs that are read for training; beyond it, those of a part of the customers."""
-
+FEATURES_NOW = "select * from marts.customer_features where cutoff_date = ?"
 FEATURES_BEFORE = """
 select *
 from marts.customer_features
@@ -134,7 +133,7 @@ def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinit
             CHURN_QUALITY: {r.horizon_days: churn_quality(r.metrics, r.messages) for r in results},
             CHURN_DRIFT: {r.horizon_days: churn_drift(r.drift) for r in results},
         }
-        scores = pd.concat([result.scores for result in results], ignore_index=True)
+        scores = pd.concat(_scores(settings, tables, results), ignore_index=True)
         details = tables.store(warehouse, "churn_scores", scores, refresh)
         outcomes = []
         for check, found in verdicts.items():
@@ -155,7 +154,7 @@ def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinit
             asset_key=scores_key, metadata={**details, **_headline(results)}, check_results=outcomes
         )
         for table, frames in (
-            ("churn_scores_before", _scores_before(warehouse, results, as_of)),
+            ("churn_scores_before", _scores_before(settings, warehouse, tables, results)),
             ("churn_backtest", [r.backtest.assign(horizon_days=r.horizon_days) for r in results]),
             (
                 "churn_curves",
@@ -191,10 +190,12 @@ def refresh_models(
     from ml.churn_protocol import evaluate_and_score, feature_columns, score
     from ml.gains import Retention
 
-    now = warehouse.read("select * from marts.customer_features where cutoff_date = ?", [as_of])
+    today = training_sample(settings, warehouse, "marts.customer_features where cutoff_date = ?", [as_of])
+    now = warehouse.read(f"{FEATURES_NOW} and {today.condition('customer_id')}", [as_of])
     retention = Retention(settings.retention_value, settings.retention_cost, settings.retention_success_rate)
     trained_with = conditions(source, settings.seed, feature_columns(now), vars(retention))
     features: pd.DataFrame | None = None
+    share = 1.0
     results, runs = [], []
     for horizon in HORIZONS:
         champion: Champion | None = None
@@ -205,7 +206,7 @@ def refresh_models(
             result = score(champion.training, now, as_of, reasons())
         else:
             if features is None:
-                features, noted = _training_frame(warehouse, now, as_of)
+                features, share, noted = _training_frame(settings, warehouse, now, as_of)
                 warn(context, noted)
             result = evaluate_and_score(
                 features,
@@ -214,6 +215,7 @@ def refresh_models(
                 reason_texts=reasons(),
                 retention=retention,
                 champion=champion.training if champion else None,
+                trained_share=share,
                 random_state=settings.seed,
             )
             champion = after(result, champion, trained_with, remarks, settings.seed)
@@ -225,27 +227,52 @@ def refresh_models(
     return results, runs
 
 
-def _scores_before(warehouse: Warehouse, results: Sequence["ChurnResult"], as_of: date) -> list[pd.DataFrame]:
+def _scores(settings: Settings, tables: MlTables, results: Sequence["ChurnResult"]) -> list[pd.DataFrame]:
+    """Everybody's scores; one frame a horizon. On Spark the results' own are those of the sample."""
+    if settings.target != "spark":
+        return [result.scores for result in results]
+    from orchestration.spark.scoring import score_on_executors
+
+    columns = tables.typed("churn_scores")
+    return [
+        score_on_executors(settings, result.scorer, FEATURES_NOW, [result.as_of], columns=columns) for result in results
+    ]
+
+
+def _scores_before(
+    settings: Settings, warehouse: Warehouse, tables: MlTables, results: Sequence["ChurnResult"]
+) -> list[pd.DataFrame]:
     """The month end before, scored by the models of today's scores; one frame a horizon."""
+    if settings.target == "spark":
+        from orchestration.spark.scoring import score_on_executors
+
+        columns = tables.typed("churn_scores_before", "as_of")
+        return [
+            score_on_executors(settings, result.scorer.earlier, FEATURES_BEFORE, [result.as_of], columns=columns)
+            for result in results
+        ]
     from ml.churn_results import scores_before
 
-    features = warehouse.read(FEATURES_BEFORE, [as_of])
+    features = warehouse.read(FEATURES_BEFORE, [results[0].as_of])
     return [scores_before(result, features) for result in results]
 
 
-def _training_frame(warehouse: Warehouse, now: pd.DataFrame, as_of: date) -> tuple[pd.DataFrame, list[str]]:
-    """Today's rows and those of earlier cutoffs; of a part of the customers where there are too many to hold."""
+def _training_frame(
+    settings: Settings, warehouse: Warehouse, now: pd.DataFrame, as_of: date
+) -> tuple[pd.DataFrame, float, list[str]]:
+    """Today's rows and those of earlier cutoffs; of a part of the customers where there are too many to hold.
+
+    Returns:
+        The rows, the share of the customers, and what has to be said.
+    """
     past = "from marts.customer_features where cutoff_date < ?"
     count = int(warehouse.read(f"select count(*) as n {past}", [as_of])["n"].iloc[0])
-    if count <= MOST_ROWS_READ:
-        earlier, noted = warehouse.read(f"select * {past}", [as_of]), []
-    else:
-        share = MOST_ROWS_READ / count
-        # the same customers in every refresh and on every machine
-        bound = f"{int(share * 16**8):08x}"
-        earlier = warehouse.read(f"select * {past} and substr(md5(customer_id), 1, 8) < ?", [as_of, bound])
-        noted = [f"Churn models are trained on {share:.0%} of the customers: more change nothing but the time."]
-    return (pd.concat([earlier, now], ignore_index=True) if len(earlier) else now), noted
+    sample = Sample(count, settings.train_rows)
+    earlier = warehouse.read(f"select * {past} and {sample.condition('customer_id')}", [as_of])
+    noted = []
+    if not sample.is_all:
+        noted = [f"Churn models are trained on {sample.share:.0%} of the customers: more change nothing but the time."]
+    return (pd.concat([earlier, now], ignore_index=True) if len(earlier) else now), sample.share, noted
 
 
 def _run(result: "ChurnResult", champion: Champion | None, remarks: Sequence[str], seed: int) -> dict[str, Any]:

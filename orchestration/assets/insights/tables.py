@@ -1,6 +1,6 @@
 """What every ml asset needs: its table as dbt declares it, a row of ml.model_runs, figures and warnings for Dagster."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ import pandas as pd
 from orchestration.figures import page_link
 from orchestration.preview import preview_markdown
 from orchestration.resources import Warehouse
+from orchestration.samples import Sample
+from orchestration.settings import Settings
 
 
 class MlTables:
@@ -48,7 +50,7 @@ class MlTables:
 
     def store(self, warehouse: Warehouse, table: str, frame: pd.DataFrame, refresh: int) -> dict[str, Any]:
         """Replace a table; returns row count, preview and page as metadata."""
-        columns = [(name, kind) for name, kind, _ in self._columns(table)]
+        columns = self.typed(table)
         rows = warehouse.replace(f"ml.{table}", columns, frame, refresh)
         page = page_link(self._sources[table]["config"].get("meta", {}), self._home)
         return {"dagster/row_count": rows, "preview": dg.MetadataValue.md(preview_markdown(frame)), **page}
@@ -56,6 +58,10 @@ class MlTables:
     def names(self, table: str) -> list[str]:
         """A table's columns in order."""
         return [name for name, _, _ in self._columns(table)]
+
+    def typed(self, table: str, *but: str) -> list[tuple[str, str]]:
+        """A table's columns with their types in order, without some."""
+        return [(name, kind) for name, kind, _ in self._columns(table) if name not in but]
 
     def _columns(self, table: str) -> list[tuple[str, str, str]]:
         columns = self._sources[table]["columns"].values()
@@ -89,3 +95,18 @@ def warn(context: dg.AssetExecutionContext, messages: list[str]) -> None:
     """Log what a reader of the run must know."""
     for message in messages:
         context.log.warning(message)
+
+
+def training_sample(settings: Settings, warehouse: Warehouse, rows: str, parameters: Sequence[Any] = ()) -> Sample:
+    """What a model is trained on: everything, or on Spark, where others are scored elsewhere, a part.
+
+    Args:
+        settings: The settings.
+        warehouse: Where the rows are.
+        rows: The table, with a condition where not all are meant.
+        parameters: Values of its question marks.
+    """
+    if settings.target != "spark":
+        return Sample(0, settings.train_rows)
+    count = int(warehouse.read(f"select count(*) as n from {rows}", parameters)["n"].iloc[0])
+    return Sample(count, settings.train_rows)

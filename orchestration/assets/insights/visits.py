@@ -8,9 +8,10 @@ import dagster as dg
 import pandas as pd
 
 from orchestration.artefacts import save_card, save_model
-from orchestration.assets.insights.tables import MlTables, model_run, plain_figures, warn
+from orchestration.assets.insights.tables import MlTables, model_run, plain_figures, training_sample, warn
 from orchestration.preview import preview_markdown
 from orchestration.resources import RawStore, Warehouse
+from orchestration.samples import Sample
 from orchestration.settings import Settings
 
 PERSONA_DAYS = 365
@@ -26,7 +27,7 @@ def build_session_purchase_predictions(settings: Settings, tables: MlTables) -> 
         context: dg.AssetExecutionContext, raw: RawStore, warehouse: Warehouse
     ) -> dg.MaterializeResult:
         from ml.intent import MOST_TRAINING_ROWS, evaluate_and_score, scored_since
-        from ml.personas import MOST_ROWS_TO_FIT, SESSION_ROLES, fit_personas
+        from ml.personas import MOST_ROWS_TO_FIT, SESSION_ROLES, VisitNamer, fit_personas
 
         as_of, refresh = raw.folder.clock()
         span = warehouse.read("select cast(min(started_at) as date) as first_day from marts.session_features")
@@ -35,21 +36,14 @@ def build_session_purchase_predictions(settings: Settings, tables: MlTables) -> 
         earlier = warehouse.read(
             f"{_VISITS} where started_at < ? order by started_at desc, session_id limit {MOST_TRAINING_ROWS}", [since]
         )
-        result = evaluate_and_score(earlier, _visits_since(warehouse, since), as_of, random_state=settings.seed)
+        judged = training_sample(settings, warehouse, "marts.session_features where started_at >= ?", [since])
+        result = evaluate_and_score(earlier, _visits_since(warehouse, since, judged), as_of, random_state=settings.seed)
         # Any visits will do, as long as they are the same ones the next time.
         sample = warehouse.read(
             f"{_VISITS} where started_at >= ? order by md5(session_id) limit {MOST_ROWS_TO_FIT}", [since]
         )
         personas = fit_personas(sample, SESSION_ROLES, key="session_id", random_state=settings.seed)
         messages = [*result.messages, *(personas.messages if personas else ["Too few visits for personas."])]
-        persona = pd.concat(
-            [
-                pd.Series(personas.predict(part), index=part["session_id"], dtype=object)
-                for part in _visits_since(warehouse, since)
-                if personas
-            ]
-            or [pd.Series(dtype=object)]
-        )
         warn(context, messages)
         save_model(settings.models, "session_purchase", result.model)
         metrics = {
@@ -57,13 +51,27 @@ def build_session_purchase_predictions(settings: Settings, tables: MlTables) -> 
             **{name: value for name, value in result.metrics.items() if name != "model"},
             "personas": personas.metrics if personas else None,
             "scored_since": since,
+            "judged_share": judged.share,
         }
         run = model_run("session_purchase", result.model_version, as_of, metrics, messages)
         save_card(settings.models, "session_purchase", [run])
-        scores = result.scores.assign(persona=result.scores["session_id"].map(persona), as_of=as_of)
-        details = tables.store(
-            warehouse, "session_purchase_predictions", scores.drop(columns=["customer_id", "started_on"]), refresh
-        )
+        if settings.target == "spark":
+            from orchestration.spark.scoring import score_on_executors
+
+            columns = tables.typed("session_purchase_predictions", "as_of")
+            scores = score_on_executors(settings, VisitNamer(result.scorer, personas), _SINCE, [since], columns=columns)
+        else:
+            persona = pd.concat(
+                [
+                    pd.Series(personas.predict(part), index=part["session_id"], dtype=object)
+                    for part in _visits_since(warehouse, since, judged)
+                    if personas
+                ]
+                or [pd.Series(dtype=object)]
+            )
+            scores = result.scores.assign(persona=result.scores["session_id"].map(persona))
+            scores = scores.drop(columns=["customer_id", "started_on"])
+        details = tables.store(warehouse, "session_purchase_predictions", scores.assign(as_of=as_of), refresh)
         return dg.MaterializeResult(metadata={**details, **plain_figures(metrics), **_profile(personas)})
 
     return session_purchase_predictions
@@ -135,13 +143,15 @@ def build_customer_personas(settings: Settings, tables: MlTables) -> dg.AssetsDe
 
 
 _VISITS = """
-select * replace (
-    cast(cart_value as double) as cart_value,
+select
+    session_id, customer_id, started_at, is_converted, device_type, started_hour, started_weekday, pages_visited,
+    seconds_to_decision, cast(cart_value as double) as cart_value, product_view_count, product_count, add_to_cart_count,
+    is_known_customer, sessions_before, orders_before, abandoned_before,
     cast(days_since_last_session as double) as days_since_last_session,
     cast(days_since_last_order as double) as days_since_last_order
-)
 from marts.session_features
 """
+_SINCE = f"{_VISITS} where started_at >= ?"
 
 _CUSTOMERS = """
 with
@@ -178,10 +188,11 @@ order by visits.customer_id
 """
 
 
-def _visits_since(warehouse: Warehouse, since: date) -> Iterator[pd.DataFrame]:
+def _visits_since(warehouse: Warehouse, since: date, sample: Sample) -> Iterator[pd.DataFrame]:
     """Visits from a day on, in parts: there can be more of them than memory holds."""
+    query = f"{_SINCE} and {sample.condition('session_id')} order by session_id"
     with warehouse.connect() as connection:
-        found = connection.sql(f"{_VISITS} where started_at >= ? order by session_id", params=[since])
+        found = connection.sql(query, params=[since])
         for batch in found.to_arrow_reader(_CHUNK):
             yield batch.to_pandas()
 

@@ -1,0 +1,146 @@
+"""Scoring on executors: a fitted scorer goes to where the rows are, and what comes back is its table.
+
+A scorer is a function of `ml` from rows to rows that treats each by itself, so that parts may be scored anywhere, in
+any order and in batches of any size. Training stays on this machine; which rows are asked for is decided by the assets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.spark.session import session
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Scorer = Callable[[pd.DataFrame], pd.DataFrame]
+Batches = Iterator[pd.DataFrame]
+
+
+def score_on_executors(
+    settings: Settings,
+    scorer: Scorer,
+    query: str,
+    parameters: Sequence[Any] = (),
+    *,
+    columns: Sequence[tuple[str, str]],
+    whole: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Score the rows of a query on Spark.
+
+    Args:
+        settings: Where Spark is, and how its schemas are called.
+        scorer: What scores them; it and all it holds must be of `ml`, which travels with it.
+        query: SQL that both engines understand, with schemas as on DuckDB; decimals reach the scorer as doubles.
+        parameters: Values of its question marks.
+        columns: Names and types of what the scorer returns; the first is the key by which rows are put in order.
+        whole: Key whose rows a scorer must see together, and the columns by which they are put in order.
+
+    Returns:
+        The scores of all rows, in the order of their key.
+    """
+    spark = session(settings)
+    rows = _read(spark, prefixed(query, settings.spark_prefix), parameters)
+    if whole:
+        rows = rows.repartition(whole[0]).sortWithinPartitions(*whole)
+    _send_ml(spark)
+    schema = ", ".join(f"{name} {kind}" for name, kind in columns)
+    scored = rows.mapInPandas(_mapper(scorer, list(columns), whole[0] if whole else None), schema)
+    return scored.toPandas().sort_values(columns[0][0], ignore_index=True)
+
+
+def read(settings: Settings, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+    """The result of a query that both engines understand; decimals are doubles."""
+    return _read(session(settings), prefixed(query, settings.spark_prefix), parameters).toPandas()
+
+
+def prefixed(query: str, prefix: str) -> str:
+    """A query with Spark's names of the schemas."""
+    return re.sub(r"\b(marts|ml)\.(?=[a-z_]+)", rf"{prefix}\1.", query)
+
+
+def _read(spark: SparkSession, query: str, parameters: Sequence[Any]) -> DataFrame:
+    from pyspark.sql import functions
+    from pyspark.sql.types import DecimalType
+
+    rows = spark.sql(query, args=list(parameters) or None)
+    return rows.select(
+        *(
+            functions.col(field.name).cast("double") if isinstance(field.dataType, DecimalType) else field.name
+            for field in rows.schema.fields
+        )
+    )
+
+
+def _mapper(scorer: Scorer, columns: list[tuple[str, str]], whole: str | None) -> Callable[[Batches], Batches]:
+    """What a task runs: the scorer arrives with it, and is unpacked once.
+
+    Nothing of this module may be referred to inside, for executors know `ml` and no more of the project.
+    """
+
+    def typed(scored: pd.DataFrame) -> pd.DataFrame:
+        ready = {}
+        for name, kind in columns:
+            column = scored[name]
+            if kind == "date":
+                column = pd.to_datetime(column).dt.date
+            if kind in ("date", "string"):
+                column = column.astype(object).where(column.notna(), None)
+            ready[name] = column
+        return pd.DataFrame(ready)
+
+    def complete(batches: Batches) -> Batches:
+        """Batches that end where a key ends; its rows come one after another."""
+        rest: list[pd.DataFrame] = []
+        for batch in batches:
+            is_last = batch[whole] == batch[whole].iloc[-1] if len(batch) else pd.Series(dtype=bool)
+            if len(batch) and not is_last.all():
+                yield pd.concat([*rest, batch[~is_last]], ignore_index=True)
+                rest = []
+            elif rest and len(batch) and rest[-1][whole].iloc[-1] != batch[whole].iloc[-1]:
+                yield pd.concat(rest, ignore_index=True)
+                rest = []
+            rest.append(batch[is_last])
+        if sum(map(len, rest)):
+            yield pd.concat(rest, ignore_index=True)
+
+    def score(batches: Batches) -> Batches:
+        from ml._threads import one_thread
+
+        with one_thread():
+            for batch in complete(batches) if whole else batches:
+                if len(batch):
+                    yield typed(scorer(batch))
+
+    return score
+
+
+def _send_ml(spark: SparkSession) -> None:
+    """Give the executors this project's `ml`; the libraries it needs must be there, in the same versions."""
+    content = _packed(PROJECT_ROOT / "ml")
+    name = f"customer_pulse_ml_{hashlib.sha256(content).hexdigest()[:16]}.zip"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        # the same name with the same content a second time is nothing to Spark
+        spark.addArtifacts(str(path), pyfile=True)
+
+
+def _packed(package: Path) -> bytes:
+    """A package's modules as a zip file, equal for equal modules."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for module in sorted(package.rglob("*.py")):
+            entry = zipfile.ZipInfo(module.relative_to(package.parent).as_posix(), (1980, 1, 1, 0, 0, 0))
+            archive.writestr(entry, module.read_bytes())
+    return buffer.getvalue()
