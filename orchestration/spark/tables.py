@@ -53,11 +53,11 @@ class SparkTable:
         return (self.folder(spark) / _SUCCESS).exists()
 
     def query(self, spark: Path) -> str:
-        """Its rows as DuckDB reads them, typed as declared.
-
-        Raises:
-            duckdb.Error: Some time later, where there are no files.
-        """
+        """Its rows as DuckDB reads them, typed as declared."""
+        if self.columns and self.is_whole(spark) and not _files(self.folder(spark)):
+            # No rows, and so no file, wherever an engine sees it like that.
+            nothing = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in self.columns.items())
+            return f"select {nothing} limit 0"
         parsed = f"read_parquet({quoted(self.folder(spark) / '*.parquet')})"
         if not self.columns:
             return f"select * from {parsed}"

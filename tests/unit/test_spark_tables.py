@@ -141,6 +141,15 @@ def test_a_table_is_handed_over_in_one_step(spark: Path, warehouse: duckdb.DuckD
     assert duckdb.sql(f"select id from read_parquet('{file}')").fetchall() == [(2,)]
 
 
+def test_a_table_without_rows_and_files_is_empty_and_typed(spark: Path, warehouse: duckdb.DuckDBPyConnection) -> None:
+    ORDERS.folder(spark).mkdir(parents=True)
+    (ORDERS.folder(spark) / "_SUCCESS").touch()
+    build(spark, "a", 1, orders="success")
+    take_over(warehouse, spark, TABLES)
+    assert warehouse.sql("from marts.orders").types == ["DECIMAL(18,4)"]
+    assert warehouse.sql("from marts.orders").fetchall() == []
+
+
 def test_what_was_half_written_is_removed_and_nothing_else(spark: Path) -> None:
     written(ORDERS.folder(spark), "select 1 as id")
     written(STAGED.folder(spark), "select 1 as id")
