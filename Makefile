@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python 3.11+ and make: `make run`, `make test`.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test faults ui dbt lint lock env spark-env
+.PHONY: help run test faults ui dbt lint lock env spark-env spark-up spark-down spark-compare
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 # The stamp carries what was installed: a changed lock or pyproject installs again, nothing else does.
 $(READY): requirements.txt pyproject.toml
@@ -29,6 +29,15 @@ $(READY)-spark: $(READY) requirements-spark.txt
 	@touch $(READY)-spark
 
 spark-env: $(READY)-spark  ## add what PULSE_TARGET=spark needs
+
+spark-up: spark-env  ## start Spark on this machine; CLUSTER=1: with two workers
+	@$(BIN)/pulse spark up $(if $(CLUSTER),--cluster)
+
+spark-down: $(READY)  ## end it
+	@$(BIN)/pulse spark down
+
+spark-compare: spark-env  ## build worlds on DuckDB and on both Sparks, and compare every row; takes long
+	@$(BIN)/python -m tests.spark.worlds
 
 run: $(READY)  ## refresh everything into data/ and print the summary
 	@$(BIN)/pulse run
