@@ -12,7 +12,6 @@ with
             min(sold_on) as first_sold_on,
             max(sold_on) as last_sold_on,
             sum(case when is_order_line then coalesce(quantity, 1) else 0 end) as unit_count,
-            count(distinct case when is_order_line then order_id end) as order_count,
             count(distinct case when is_order_line then customer_id end) as customer_count,
             sum(case when is_order_line then 1 else 0 end) as line_count,
             sum(case when is_order_line and discount_rate > 0 then 1 else 0 end) as discounted_line_count,
@@ -27,12 +26,26 @@ with
         group by product_id
     ),
 
+    -- a product with itself: the orders it stands in
+    orders as (
+        select
+            product_id_a as product_id,
+            sum(pair_orders) as order_count
+        from {{ ref('int_pairs__counted') }}
+        where product_id_a = product_id_b
+        group by product_id_a
+    ),
+
     shared as (
         select
-            *,
-            sum(net_revenue) over () as total_revenue,
-            row_number() over (order by net_revenue desc nulls last, product_id asc nulls last) as revenue_rank
+            aggregated.*,
+            coalesce(orders.order_count, 0) as order_count,
+            sum(aggregated.net_revenue) over () as total_revenue,
+            row_number() over (
+                order by aggregated.net_revenue desc nulls last, aggregated.product_id asc nulls last
+            ) as revenue_rank
         from aggregated
+        left join orders on aggregated.product_id = orders.product_id
     )
 
 select
