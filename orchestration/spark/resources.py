@@ -3,8 +3,6 @@
 How that is done is the business of `orchestration.spark.tables`; which servers there are, of others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
