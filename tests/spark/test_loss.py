@@ -49,7 +49,7 @@ def home(expected: Path, tmp_path: Path) -> Path:
 
 def dbt(home: Path, variables: Mapping[str, str], on_line: Callable[[str], None] | None = None, *select: str) -> int:
     """A plain `dbt build` of the compared tables; its exit code."""
-    own = {"PULSE_DATA_DIR": str(home), "PULSE_THREADS": "2", **variables}
+    own = {"PULSE_DATA_DIR": str(home), "PULSE_THREADS": "2", "PYTHONWARNINGS": "ignore", **variables}
     folder = home.parent / f"dbt-{home.name}"
     command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", *(select or SELECTED)]
     command += ["--target-path", str(folder), "--log-path", str(folder)]
