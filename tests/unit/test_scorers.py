@@ -25,7 +25,7 @@ from ml.lifetime.forecast import CommonFactor, Reach
 from ml.lifetime.orders import histories_at, read_bookings
 from ml.personas import SESSION_ROLES, VisitNamer, fit_personas
 from ml.segments import cluster_customers
-from tests.unit.test_churn import AS_OF, features, trained
+from tests.unit.test_churn import AS_OF, CUTOFFS, features
 from tests.unit.test_intent import AS_OF as VISITS_UNTIL
 from tests.unit.test_intent import split, visits
 
@@ -54,11 +54,12 @@ def today(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_churn_scores_are_made_row_by_row() -> None:
-    result = trained()
+    frame = features(150, cutoffs=CUTOFFS[8:])
+    result = evaluate_and_score(frame, AS_OF, 30)
     assert result.model_version.startswith("logistic")
-    check(result.scorer, today(features()), "customer_id", result.scores)
-    earlier = result.scorer.earlier(today(features()))
-    check(result.scorer.earlier, today(features()), "customer_id", earlier)
+    check(result.scorer, today(frame), "customer_id", result.scores)
+    earlier = result.scorer.earlier(today(frame))
+    check(result.scorer.earlier, today(frame), "customer_id", earlier)
     assert earlier["churn_probability"].tolist() == result.scores["churn_probability"].tolist()
 
 
@@ -127,7 +128,7 @@ def test_visits_are_scored_and_named_row_by_row() -> None:
 
 
 @cache
-def shoppers(has_costs: bool) -> pd.DataFrame:
+def shoppers() -> pd.DataFrame:
     """Bookings of 120 customers over three years, some with returns and with lines of unknown cost."""
     rng = np.random.default_rng(1)
     rows: list[dict[str, Any]] = []
@@ -143,8 +144,6 @@ def shoppers(has_costs: bool) -> pd.DataFrame:
                 back = {"booked_on": DAY - timedelta(days=int(day) - 3), "has_order": False, "revenue": -revenue}
                 rows.append({**rows[-1], **back, "margin": -round(0.3 * revenue, 2), "costed_revenue": -revenue})
     frame = pd.DataFrame(rows)
-    if not has_costs:
-        return frame.assign(margin=np.nan, costed_revenue=0.0)
     unknown = np.arange(len(frame)) % 5 == 0
     return frame.assign(
         margin=frame["margin"].where(~unknown), costed_revenue=frame["costed_revenue"].where(~unknown, 0.0)
@@ -152,17 +151,16 @@ def shoppers(has_costs: bool) -> pd.DataFrame:
 
 
 @cache
-def estimated(has_costs: bool) -> tuple[LifetimeResult, pd.DataFrame]:
+def estimated() -> tuple[LifetimeResult, pd.DataFrame]:
     """What is told of the shoppers, and their histories."""
-    rows = shoppers(has_costs)
+    rows = shoppers()
     return estimate_lifetime_value(rows, DAY), histories_at(read_bookings(rows, DAY), DAY)
 
 
-@pytest.mark.parametrize("has_costs", [True, False])
-def test_lifetime_values_are_told_customer_by_customer(has_costs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    result, histories = estimated(has_costs)
-    assert set(result.customers["clv_basis"]) == {"margin" if has_costs else "revenue"}
-    rows = shoppers(has_costs)
+def test_lifetime_values_are_told_customer_by_customer(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, histories = estimated()
+    assert set(result.customers["clv_basis"]) == {"margin"}
+    rows = shoppers()
     check(result.scorer.for_parts(histories), rows, "customer_id", result.customers)
     # several blocks for a number of orders, as with a million customers
     monkeypatch.setattr("ml.lifetime.forecast._MOST_CELLS", 300)
@@ -173,7 +171,7 @@ def test_lifetime_values_are_told_customer_by_customer(has_costs: bool, monkeypa
 
 
 def test_parts_alone_would_settle_otherwise_how_far_sums_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    result, histories = estimated(False)
+    result, histories = estimated()
     assert result.forecast is not None
     # sums that end where it is plain to see
     monkeypatch.setattr("ml.lifetime.forecast._TAIL", 0.05)
@@ -190,7 +188,7 @@ def test_parts_alone_would_settle_otherwise_how_far_sums_go(monkeypatch: pytest.
 
 
 def test_whoever_nobody_was_like_is_told_by_an_own_bound() -> None:
-    result, histories = estimated(False)
+    result, histories = estimated()
     scorer = result.scorer.for_parts(histories)
     keen = pd.DataFrame(
         {
@@ -210,7 +208,7 @@ def test_whoever_nobody_was_like_is_told_by_an_own_bound() -> None:
 
 
 def test_with_nothing_to_fit_everybody_is_told_to_be_unknown() -> None:
-    rows = shoppers(False)
+    rows = shoppers()
     first = rows[rows["has_order"]].groupby("customer_id", as_index=False).first().assign(booked_on=DAY)
     result = estimate_lifetime_value(first, DAY)
     assert result.forecast is None
