@@ -101,18 +101,20 @@ def _mapper(scorer: Scorer, columns: list[tuple[str, str]], whole: str | None) -
 
     def complete(batches: Batches) -> Batches:
         """Batches that end where a key ends; its rows come one after another."""
-        rest: list[pd.DataFrame] = []
+        begun: list[pd.DataFrame] = []
         for batch in batches:
-            is_last = batch[whole] == batch[whole].iloc[-1] if len(batch) else pd.Series(dtype=bool)
-            if len(batch) and not is_last.all():
-                yield pd.concat([*rest, batch[~is_last]], ignore_index=True)
-                rest = []
-            elif rest and len(batch) and rest[-1][whole].iloc[-1] != batch[whole].iloc[-1]:
-                yield pd.concat(rest, ignore_index=True)
-                rest = []
-            rest.append(batch[is_last])
-        if sum(map(len, rest)):
-            yield pd.concat(rest, ignore_index=True)
+            if not len(batch):
+                continue
+            last = batch[whole].iloc[-1]
+            if begun and begun[0][whole].iloc[0] == last:
+                begun.append(batch)
+                continue
+            is_last = batch[whole] == last
+            if begun or not is_last.all():
+                yield pd.concat([*begun, batch[~is_last]], ignore_index=True)
+            begun = [batch[is_last]]
+        if begun:
+            yield pd.concat(begun, ignore_index=True)
 
     def score(batches: Batches) -> Batches:
         from ml._threads import one_thread

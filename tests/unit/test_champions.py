@@ -207,7 +207,7 @@ class Said:
 
 
 def refresh(
-    home: Path, as_of: date, source: str = "a file", **settings: Any
+    home: Path, as_of: date, source: str = "a file", train_rows: int = 1_000_000, **settings: Any
 ) -> tuple[dict[int, list[tuple[str, bool]]], Shelf, list[str]]:
     """A refresh of the models: version and champion of each run by horizon, what was read, and what was said."""
     frame = features(200, cutoffs=CUTOFFS[6:])
@@ -215,7 +215,8 @@ def refresh(
     others = {f"churned_{horizon}d": pd.array([None] * len(frame), dtype="boolean") for horizon in (90, 180)}
     shelf = Shelf(pd.concat([frame[~at], frame[at].assign(cutoff_date=as_of)]).assign(**others))
     said = Said()
-    chosen = Settings.from_environment({}, home=home, seed=0, **settings)
+    # fewer than anybody may ask for
+    chosen = Settings.from_environment({}, home=home, seed=0, **settings).model_copy(update={"train_rows": train_rows})
     results, runs = refresh_models(said, chosen, shelf, as_of, source)  # type: ignore[arg-type]
     assert all(set(r.scores["model_version"]) == {r.model_version} for r in results)
     of_horizon = {
