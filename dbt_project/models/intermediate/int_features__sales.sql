@@ -75,10 +75,11 @@ with
             customer_id,
             product_id,
             category,
-            min(sold_on) as sold_on
-        from {{ lines }}
-        where customer_id is not null and is_order_line
-        group by customer_id, product_id, category
+            first_ordered_on as sold_on
+        from {{ ref('int_purchases__summed') }}
+        where
+            customer_id is not null and line_count > 0
+            and {{ "customer_id in (select wanted_lines.customer_id from wanted_lines)" if is_incremental() else "1 = 1" }}
     ),
 
     category_starts as (

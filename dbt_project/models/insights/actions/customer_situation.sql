@@ -50,11 +50,11 @@ with
     ),
 
     bought as (
-        select distinct
+        select
             customer_id,
             product_id
-        from {{ ref('fct_sales') }}
-        where customer_id is not null and product_id is not null and is_order_line
+        from {{ ref('int_purchases__summed') }}
+        where customer_id is not null and product_id is not null and line_count > 0
     ),
 
     associations as (
