@@ -44,7 +44,17 @@ TITLES = {
     "bare": "the same SQL, models and pages, bare",
     "day": "a day's refresh",
 }
-ORDER = ("new rows into raw", "marts", "checks of what came in", "ml", "insights", "pages", "exports", "publish", STARTING)
+ORDER = (
+    "new rows into raw",
+    "marts",
+    "checks of what came in",
+    "ml",
+    "insights",
+    "pages",
+    "exports",
+    "publish",
+    STARTING,
+)
 SECONDS_BETWEEN_LOOKS = 0.5
 
 Figures = dict[str, Any]
@@ -169,7 +179,9 @@ def lines(measured: Figures) -> dict[str, dict[str, float]]:
         found[TITLES[step]] = _counted(figures)
         if step in ("refresh", "day"):
             # A refresh that is told what it finds in raw already spends next to nothing on it.
-            found |= {f"{TITLES[step]} / {stage}": figures["stages"][stage] for stage in ORDER if stage in figures["stages"]}
+            found |= {
+                f"{TITLES[step]} / {stage}": figures["stages"][stage] for stage in ORDER if stage in figures["stages"]
+            }
     return found
 
 
@@ -311,7 +323,11 @@ def main() -> None:
         )
         home = Home(arguments.out / name, sales, arguments.tables, arguments.target, arguments.memory)
         for step in STEPS:
-            if step not in arguments.steps or step in result["steps"] or (step == "bare" and arguments.target != "duckdb"):
+            if (
+                step not in arguments.steps
+                or step in result["steps"]
+                or (step == "bare" and arguments.target != "duckdb")
+            ):
                 continue
             result["steps"][step] = home.measure(step)
             kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
