@@ -1,7 +1,7 @@
-"""What `benchmarks/product.py` measures, each as a process of its own: generating, a refresh by stages, the same bare.
+"""What `benchmarks/product.py` measures, each in a process of its own: generating, a refresh by stages, the same bare.
 
-Every process writes one JSON file with its CPU-seconds (user and system, all threads, children included), its seconds on
-the clock and its peak memory, in all and by stage.
+Every process writes one JSON file with its CPU-seconds (user and system, all threads, children included), its seconds
+on the clock and its peak memory, in all and by stage.
 """
 
 from __future__ import annotations
