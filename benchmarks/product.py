@@ -44,7 +44,17 @@ TITLES = {
     "bare": "the same SQL, models and pages, bare",
     "day": "a day's refresh",
 }
-ORDER = ("new rows into raw", "marts", "checks of what came in", "ml", "insights", "pages", "exports", "publish", STARTING)
+ORDER = (
+    "new rows into raw",
+    "marts",
+    "checks of what came in",
+    "ml",
+    "insights",
+    "pages",
+    "exports",
+    "publish",
+    STARTING,
+)
 SECONDS_BETWEEN_LOOKS = 0.5
 
 Figures = dict[str, Any]
@@ -95,13 +105,12 @@ class Home:
     def _bare(self) -> Figures:
         """In a copy of the home, because seeds and declared tables are dbt's to make."""
         home, target = self.folder / "bare", self.folder / "target"
-        link_raw = {"copy_function": os.link} if self.tables else {}
-        shutil.copytree(self.folder / "home" / "raw", home / "raw", **link_raw)
+        shutil.copytree(self.folder / "home" / "raw", home / "raw", copy_function=os.link)
         for name in ("warehouse.duckdb", "work.duckdb"):
             shutil.copy(self.folder / "home" / name, home / name)
         variables = {"PULSE_DATA_DIR": str(home)}
         compile_all = ["--quiet", "compile", "--full-refresh", "--target-path", str(target), "--log-path", str(target)]
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             [str(BIN / "dbt"), *compile_all],
             cwd=ROOT / "dbt_project",
             env={**os.environ, **self.variables, **variables},
@@ -121,7 +130,7 @@ class Home:
         out.unlink(missing_ok=True)
         command = [sys.executable, str(ROOT / "benchmarks" / "stages.py"), what, "--out", str(out), *arguments]
         with log.open("w", encoding="utf-8") as said:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 command, cwd=ROOT, env={**os.environ, **self.variables, **(variables or {})}, stdout=said, stderr=said
             )
             processes = 1
@@ -152,7 +161,7 @@ def _descendants(pid: int) -> int:
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float | None:
     """How a cost grows: the slope of its logarithm over that of the size; 1 is proportional. None with one size."""
     points = [(math.log(size), math.log(cost)) for size, cost in zip(sizes, costs, strict=True) if cost > 0]
-    if len(points) < 2:  # noqa: PLR2004
+    if len(points) < 2:
         return None
     x_mean = sum(x for x, _ in points) / len(points)
     y_mean = sum(y for _, y in points) / len(points)
@@ -168,8 +177,9 @@ def lines(measured: Figures) -> dict[str, dict[str, float]]:
         figures = measured[step]
         found[TITLES[step]] = _counted(figures)
         if step in ("refresh", "day"):
-            # A refresh that is told what it finds in raw already spends next to nothing on it.
-            found |= {f"{TITLES[step]} / {stage}": figures["stages"][stage] for stage in ORDER if stage in figures["stages"]}
+            found |= {
+                f"{TITLES[step]} / {stage}": figures["stages"][stage] for stage in ORDER if stage in figures["stages"]
+            }
     return found
 
 
@@ -242,7 +252,7 @@ def _said(result: Figures) -> str:
         share = refresh["total"]["cpu"]
         named = " and ".join(f"{name} ({used['cpu'] / share:.0%})" for name, used in dearest)
         parts.append(f"dearest: {named}")
-    return f"- {'; '.join(parts)}. Measured {result['measured_at']}, commit {result['commit']}, {result['machine']}."
+    return f"- {'; '.join(parts)}. Measured {result['measured_at']}, {result['machine']}."
 
 
 def page(results: Sequence[Figures], file: Path) -> None:
@@ -292,7 +302,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out", help="folder for figures and pages")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)  # noqa: S607
     for sales in map(int, arguments.sales):
         name = f"{arguments.tables}-{arguments.target}-{sales}"
         kept = arguments.out / f"{name}.json"
@@ -304,14 +313,17 @@ def main() -> None:
                 "tables": arguments.tables,
                 "engine": arguments.target,
                 "measured_at": f"{datetime.now(UTC):%Y-%m-%d}",
-                "commit": commit.stdout.strip() or "unknown",
                 "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
                 "steps": {},
             }
         )
         home = Home(arguments.out / name, sales, arguments.tables, arguments.target, arguments.memory)
         for step in STEPS:
-            if step not in arguments.steps or step in result["steps"] or (step == "bare" and arguments.target != "duckdb"):
+            if (
+                step not in arguments.steps
+                or step in result["steps"]
+                or (step == "bare" and arguments.target != "duckdb")
+            ):
                 continue
             result["steps"][step] = home.measure(step)
             kept.write_text(json.dumps(result, indent=1), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What `benchmarks/product.py` measures, each as a process of its own: generating, a refresh by stages, the same bare.
+"""What `benchmarks/product.py` measures, each in a process of its own: generating, a refresh by stages, the same bare.
 
-Every process writes one JSON file with its CPU-seconds (user and system, all threads, children included), its seconds on
-the clock and its peak memory, in all and by stage.
+Every process writes one JSON file with its CPU-seconds (user and system, all threads, children included), its seconds
+on the clock and its peak memory, in all and by stage.
 """
 
 from __future__ import annotations
@@ -101,9 +101,11 @@ def generate(meter: Meter, folder: Path, customers: int, tables: str, out: Path)
             table = world.table(name)
             column = BY_NAME[name].event_at or ("signed_up_at" if name == "shop.customers" else None)
             is_new = pc.greater_equal(pc.cast(table[column], "timestamp[us]"), last) if column else None
-            parts = {"history": table} if is_new is None else {
-                "history": table.filter(pc.invert(pc.fill_null(is_new, False))), "day": table.filter(is_new)
-            }
+            parts = (
+                {"history": table}
+                if is_new is None
+                else {"history": table.filter(pc.invert(pc.fill_null(is_new, False))), "day": table.filter(is_new)}
+            )
             for part, each in parts.items():
                 if not each.num_rows:
                     continue

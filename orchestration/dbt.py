@@ -5,12 +5,13 @@ Which models there are is the dbt project's business; which builds a refresh mak
 public.
 """
 
-import json
 import os
+import pickle
 import queue
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,26 +84,39 @@ def _flags(project: str, home: str) -> list[str]:
         *("--target-path", str(folder / "target"), "--log-path", str(folder)),
         # What matters of dbt's output arrives as events.
         *("--log-level", "none", "--log-level-file", "warn"),
+        # Writing manifest and results after every build takes longer than building a dozen models; nobody reads them.
+        "--no-write-json",
     ]
 
 
-def load_manifest(settings: Settings) -> Mapping[str, Any]:
-    """Parse the dbt project.
+@dataclass(frozen=True)
+class Project:
+    """The dbt project as it was read once: every build of a process goes by that, and none reads it again.
 
-    Returns:
-        dbt's manifest as a dictionary.
+    Args:
+        manifest: dbt's manifest as a dictionary.
+        parsed: The same as dbt's own object, packed: a build changes what it is given.
+    """
+
+    manifest: Mapping[str, Any]
+    parsed: bytes
+
+
+def load_project(settings: Settings) -> Project:
+    """Parse the dbt project.
 
     Raises:
         DbtError: The project cannot be parsed.
     """
     from dbt.cli.main import dbtRunner
 
+    flags = _flags(str(settings.dbt_project), str(settings.home))
     with _variables(settings.environment()):
-        result = dbtRunner().invoke(["--quiet", "parse", *_flags(str(settings.dbt_project), str(settings.home))])
+        result = dbtRunner().invoke(["--quiet", "parse", *flags])
     if not result.success:
         raise DbtError(f"the dbt project in {settings.dbt_project} cannot be parsed: {result.exception}")
-    manifest = Path(settings.home) / "dbt" / "target" / "manifest.json"
-    return json.loads(manifest.read_text(encoding="utf-8"))
+    parsed: Any = result.result
+    return Project(parsed.writable_manifest().to_dict(omit_none=False), pickle.dumps(parsed, pickle.HIGHEST_PROTOCOL))
 
 
 class Dbt(dg.ConfigurableResource):
@@ -113,9 +127,7 @@ class Dbt(dg.ConfigurableResource):
     """Settings as variables, for dbt's profile and sources."""
     home: str
 
-    def build(
-        self, context: dg.AssetExecutionContext, manifest: Mapping[str, Any], *, full_refresh: bool
-    ) -> Iterator[Any]:
+    def build(self, context: dg.AssetExecutionContext, project: Project, *, full_refresh: bool) -> Iterator[Any]:
         """Build and test the selected models, and yield what happened as it happens.
 
         Raises:
@@ -125,7 +137,7 @@ class Dbt(dg.ConfigurableResource):
         from dbt.cli.main import dbtRunner
         from dbt_common.events.functions import msg_to_dict
 
-        selection = get_updated_cli_invocation_params_for_context(context, manifest, PulseTranslator())
+        selection = get_updated_cli_invocation_params_for_context(context, project.manifest, PulseTranslator())
         self.prepare(selection.manifest, {tuple(key.path) for key in context.selected_asset_keys})
         arguments = [
             "--quiet",
@@ -155,7 +167,8 @@ class Dbt(dg.ConfigurableResource):
 
         def invoke() -> None:
             try:
-                outcome["result"] = dbtRunner(callbacks=[on_event]).invoke(arguments)
+                parsed = pickle.loads(project.parsed)  # noqa: S301 - this process packed it
+                outcome["result"] = dbtRunner(parsed, callbacks=[on_event]).invoke(arguments)
             except BaseException as error:  # noqa: BLE001 - raised again in the step's own thread
                 outcome["error"] = error
             finally:
