@@ -269,7 +269,9 @@ def _require(condition: Callable[[], bool], otherwise: str, seconds: float = 300
 
 
 def _log(home: Path) -> str:
-    return (home.parent / "log").read_text(encoding="utf-8", errors="replace")
+    """What all commands have said in this home; damage between two refreshes comes before any of them."""
+    log = home.parent / "log"
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 
 def _recover(workshop: Workshop, home: Path, *, plainly: bool) -> None:
@@ -321,6 +323,17 @@ def no_permission(place: str, what: str, strikes_at: str = "start") -> Fault:
         return "failed plainly, then the right again"
 
     return Fault("permission denied", place, hit)
+
+
+def right_given_back(place: str, what: str) -> Fault:
+    """What the owner of a home may not read, but may set the right of: the refresh does."""
+
+    def hit(workshop: Workshop, home: Path) -> str:
+        if code := workshop.pulse(home, strike="shut", place="start", what=what, obeys=True):
+            raise FaultError(f"the refresh did not give itself the right back ({code}):\n{_log(home)[-3000:]}")
+        return "the refresh gave its owner the right back, and published"
+
+    return Fault("permission denied", place, hit, ends_well=True)
 
 
 def damaged(kind: str, place: str, what: str, *, words: str = "", hurts_readers: bool = False) -> Fault:
@@ -466,7 +479,8 @@ FAULTS = [
     damaged(FLIP, "a trained model", "models/*.skops"),
     no_permission("landing file", "landing/sales_2.csv"),
     no_permission("raw", "raw/shop/sales"),
-    no_permission("warehouse", "warehouse.duckdb"),
+    right_given_back("warehouse, before", "warehouse.duckdb"),
+    no_permission("warehouse, in the middle", "warehouse.duckdb", "raw, state"),
     no_permission("models, at ml", "models", "marts"),
     no_permission("published folder, at publish", "versions", "pages"),
     lock_left("writer lock of a dead process", _dead_holder),
@@ -514,7 +528,9 @@ def main(wanted: list[str]) -> int:
                     words, passed = strike(workshop, [fault], folder), True
                 except FaultError as error:
                     words, passed = str(error), False
-                    failed += 1
+                except Exception as error:  # noqa: BLE001 - one that cannot be struck is no reason not to strike the others
+                    words, passed = f"could not be struck: {error!r}", False
+                failed += not passed
                 counts.setdefault(fault.kind, Counter())["held" if passed else "FAILED"] += 1
                 print(
                     f"{'held  ' if passed else 'FAILED'} {fault.name}: {words} ({time.monotonic() - begun:.0f} s)",
