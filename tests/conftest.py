@@ -52,7 +52,7 @@ def run_pipeline(home: Path, job: str = "refresh", only: str | None = None, **ov
 
     settings = Settings.from_environment({}, home=home, **overrides)
     output = io.StringIO()
-    progress = Progress(Console(file=output, width=400))
+    progress = Progress(Console(file=output, width=400), verbose=True)
     metadata: dict[str, Mapping[str, Any]] = {}
 
     def listen(entry: Any) -> None:

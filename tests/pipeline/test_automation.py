@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -18,7 +21,7 @@ from orchestration.notify import published_alerts
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
 from sources.contracts import BY_NAME
-from tests.conftest import Refresh, run_pipeline
+from tests.conftest import ROOT, Refresh, run_pipeline
 
 
 def mode(path: Path) -> int:
@@ -36,6 +39,60 @@ def test_only_what_is_published_can_be_read_by_the_group_and_nothing_by_others(s
     assert {mode(path) for path in pages if path.is_file()} == {0o640}
     opened = {path.name for path in home.iterdir() if mode(path) & 0o077}
     assert opened == {"pulse.duckdb", "reports", "exports"}
+
+
+READ_ONLY = """
+import json, os, sys
+from click.testing import CliRunner
+from orchestration.cli import main
+from tests.faults.struck import obey_permissions
+
+home, customer, out = sys.argv[1:]
+obey_permissions()
+told = []
+for arguments in (
+    ["query", "select count(*) as sales from marts.fct_sales"],
+    ["customer", customer],
+    ["alerts", "--json"],
+    ["export", "churn_scores", "--out", out],
+    ["rollback", "--list"],
+    ["sources", "quarantine"],
+    ["doctor"],
+    ["publish"],
+):
+    result = CliRunner().invoke(main, [*arguments, "--home", home])
+    told.append([result.exit_code, result.output])
+print(json.dumps(told))
+"""
+
+
+def test_what_only_reads_needs_no_right_to_write(shop: Refresh, tmp_path: Path) -> None:
+    home = shutil.copytree(shop.home, tmp_path / "home")
+    ((customer,),) = shop.query("select min(customer_id) from marts.customer_360")
+    for folder in (home, home / "reports"):
+        folder.chmod(0o550)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, str(home), customer, str(tmp_path)],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("PULSE_")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    finally:
+        for folder in (home, home / "reports"):
+            folder.chmod(0o750)
+    (queried, shown, alerted, exported, listed, refused, examined, published) = json.loads(ended.stdout)
+    assert [code for code, _ in (queried, shown, alerted, exported, listed, refused)] == [0] * 6
+    assert str(shop.query("select count(*) from marts.fct_sales")[0][0]) in queried[1]
+    assert "Page: no page" in shown[1]
+    assert (tmp_path / "churn_scores.csv").exists()
+    assert "refresh 1" in listed[1]
+    # What is needed to refresh is said by the doctor, and by what writes.
+    assert examined[0] == 1
+    assert "may not be read and written by this user" in examined[1]
+    assert published == [2, f"pulse: --home / PULSE_DATA_DIR {home} cannot be written to\n"]
 
 
 def failed_run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
