@@ -122,9 +122,9 @@ class Progress:
         )
         verdict = "" if succeeded else failed
         stages = self._stages.values()
-        made = _counted(sum(stage.assets for stage in stages), "asset")
-        seconds = f" in {self._clock() - self._began:,.0f} s"
-        self._console.print(f"{made}{_judged(list(stages))}{seconds}.{verdict}", highlight=False)
+        made = [_counted(sum(stage.assets for stage in stages), "asset"), *_judged(list(stages))]
+        seconds = self._clock() - self._began
+        self._console.print(f"{', '.join(made)} in {seconds:,.0f} s.{verdict}", highlight=False)
 
     def stop(self) -> None:
         """Take down what moves on the terminal."""
@@ -191,14 +191,15 @@ class Progress:
     def _end_stage(self, name: str, stage: _Stage) -> None:
         stage.ended = True
         is_whole = not stage.failed and not stage.steps
-        told = _counted(stage.assets, "asset")
+        told = [_counted(stage.assets, "asset")] if stage.planned else []
         if not is_whole:
-            told = f"{stage.assets:,} of {_counted(stage.planned, 'asset')}"
+            told = [f"{stage.assets:,} of {_counted(stage.planned, 'asset')}"]
         # Rows of tables that are made of each other add up to nothing.
-        rows = f", {_counted(stage.rows, 'row')}" if name == _RAW else ""
+        told += [_counted(stage.rows, "row")] if name == _RAW else []
+        told += _judged([stage])
         seconds = self._clock() - (stage.begun if stage.begun is not None else self._clock())
         colour, mark = ("green", "✓") if is_whole else ("red", "✗")
-        self._line(colour, mark, f"{name:<15}{told}{rows}{_judged([stage])}, {seconds:,.1f} s")
+        self._line(colour, mark, f"{name:<15}{', '.join([*told, f'{seconds:,.1f} s'])}")
 
     def _of(self, step: str) -> _Stage:
         name = self._stage_of.setdefault(step, step)
@@ -227,12 +228,10 @@ def _counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-def _judged(stages: list[_Stage]) -> str:
-    """The checks of stages, as a sentence goes on."""
+def _judged(stages: list[_Stage]) -> list[str]:
+    """The checks of stages, if there are any."""
     checks, warned = sum(stage.checks for stage in stages), sum(stage.warned for stage in stages)
-    if not checks:
-        return ""
-    return f", {_counted(checks, 'check')}" + (f" ({warned} with a warning)" if warned else "")
+    return [_counted(checks, "check") + (f" ({warned} with a warning)" if warned else "")] if checks else []
 
 
 def failure_text(event: Any) -> str:
