@@ -259,7 +259,7 @@ def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any], home: Pat
 def _explain(result: Any, home: Path, hidden: Collection[str]) -> str:
     """Name every failed node and show the rows that failed, without the columns that are hidden."""
     if result.exception is not None and not getattr(result.result, "results", None):
-        return f"dbt could not start: {result.exception}"
+        return f"dbt could not go on: {result.exception}"
     lines = []
     for node_result in result.result.results:
         status, node = str(node_result.status), node_result.node
