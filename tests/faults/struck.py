@@ -139,6 +139,8 @@ def run(job: dict[str, Any]) -> None:
         obey_permissions()
     if "strike" in job:
         arm(job["place"], strikes[job["strike"]])
+    # Also where this runs in the background of a script, which would not hear of Ctrl+C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from orchestration.cli import main
 
     sys.argv = ["pulse", *job["arguments"]]
