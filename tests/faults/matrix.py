@@ -48,7 +48,7 @@ with open(log, "w") as out:
             seen = ["error", str(error)]
         out.write(json.dumps(seen) + "\\n")
         out.flush()
-        time.sleep(.1)
+        time.sleep(.2)
 """
 HOLDER = """
 import sys, duckdb
@@ -63,7 +63,7 @@ else:
 print("held", flush=True)
 sys.stdin.readline()
 """
-FEWEST_LOOKS = 5
+FEWEST_LOOKS = 20
 FLIP, CUT = "bit flip", "truncated file"
 
 
