@@ -148,7 +148,7 @@ class Dbt(dg.ConfigurableResource):
         if selection.indirect_selection:
             arguments += ["--indirect-selection", selection.indirect_selection]
         if context.is_subset:
-            arguments += self._without_unbuilt(context, manifest)
+            arguments += self._without_unbuilt(context, project.manifest)
         # Unit tests judge the code, not the data: they run in `dbt build` and in the tests, not in every refresh.
         arguments += ["--exclude-resource-type", "unit_test"]
         if full_refresh:
@@ -306,7 +306,7 @@ def close_files() -> None:
 def _explain(result: Any, examples: Callable[[str, int], list[dict[Any, Any]]], hidden: Collection[str]) -> str:
     """Name every failed node and show the rows that failed, without the columns that are hidden."""
     if result.exception is not None and not getattr(result.result, "results", None):
-        return f"dbt could not start: {result.exception}"
+        return f"dbt could not go on: {result.exception}"
     lines = []
     for node_result in result.result.results:
         status, node = str(node_result.status), node_result.node

@@ -18,6 +18,9 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 """What each of them says; the last is DuckDB's, when what it has no memory for does not fit on the disk either."""
+_MAYBE_SAID = re.compile("disk i/o error", re.IGNORECASE)
+"""What SQLite says of a disk that is full or broken: the former, if there is no room."""
+_NO_ROOM = 1 << 20
 _PATH = re.compile(r"""["'](/[^"']+)["']""")
 _MB = 1e6
 
@@ -29,7 +32,8 @@ def full_disk(settings: Settings, told: Iterable[str]) -> str | None:
         settings: The home.
         told: Why something failed, in the words of whoever noticed.
     """
-    message = next((text for text in told if _SAID.search(text)), None)
+    has_room = shutil.disk_usage(settings.home).free >= _NO_ROOM
+    message = next((text for text in told if _SAID.search(text) or (not has_room and _MAYBE_SAID.search(text))), None)
     if message is None:
         return None
     place = _place(message) or settings.home

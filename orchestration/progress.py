@@ -150,7 +150,8 @@ class Progress:
         stage = self._of(event.step_key)
         stage.assets += 1
         rows = event.materialization.metadata.get("dagster/row_count")
-        if rows is not None:
+        # The clock's one row was not delivered.
+        if rows is not None and event.asset_key.path[0] != "pulse":
             stage.rows += rows.value
         if self._verbose:
             count = f"{rows.value:>12,} row{'' if rows.value == 1 else 's'}" if rows is not None else ""
@@ -174,12 +175,13 @@ class Progress:
         )
 
     def _failed(self, event: Any) -> None:
-        self._of(event.step_key).failed = True
         error = event.step_failure_data.error
-        # Who interrupts a run need not be told why it ended.
-        if error is None or error.cls_name not in _INTERRUPTIONS:
-            self.failures.append(failure_text(event))
-            self._line("red", "✗", self.failures[-1])
+        if error is not None and error.cls_name in _INTERRUPTIONS:
+            # Who interrupts a run need not be told why it ended.
+            return
+        self._of(event.step_key).failed = True
+        self.failures.append(failure_text(event))
+        self._line("red", "✗", self.failures[-1])
         self._end(event.step_key)
 
     def _end(self, step: str) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -109,22 +110,36 @@ def _ending_at_once(settings: Settings, before: tuple[int, int] | None) -> Itera
 
     A refresh can be killed at any moment: readers never see half of one, and the next one puts right what is
     unfinished. To wind it up instead would take as long as what dbt or a model is at, and can be interrupted again.
+
+    A thread of its own waits for the signal: Dagster puts handlers of its own in place while a step runs, and a handler
+    has to wait for whatever the main thread is at.
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A job in the background of a script: Ctrl+C is meant for somebody else.
+        yield
+        return
+    ear, mouth = socket.socketpair()
+    mouth.setblocking(False)
 
-    def end(_number: int, _frame: Any) -> None:
-        # Somebody may be in the middle of a line.
-        with suppress(RuntimeError):
-            sys.stdout.flush()
-        restore = _SHOW_CURSOR if sys.stderr.isatty() else ""
-        line = f"\nInterrupted. {_state(settings, before)} The next refresh puts right what is unfinished.\n"
-        os.write(sys.stderr.fileno(), (restore + line).encode())
-        os._exit(INTERRUPTED)
+    def wait() -> None:
+        while numbers := ear.recv(16):
+            if signal.SIGINT in numbers:
+                restore = _SHOW_CURSOR if sys.stderr.isatty() else ""
+                line = f"\nInterrupted. {_state(settings, before)} The next refresh puts right what is unfinished.\n"
+                os.write(sys.stderr.fileno(), (restore + line).encode())
+                os._exit(INTERRUPTED)
 
-    earlier = signal.signal(signal.SIGINT, end)
+    waiting = threading.Thread(target=wait, name="interrupt", daemon=True)
+    waiting.start()
+    # Whatever handler is in place, Python writes the number of a signal there, at once.
+    earlier = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, earlier)
+        signal.set_wakeup_fd(earlier)
+        mouth.close()
+        waiting.join()
+        ear.close()
 
 
 def _state(settings: Settings, before: tuple[int, int] | None) -> str:

@@ -54,7 +54,7 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         run = context.dagster_run
         what = run.job_name if not run.job_name.startswith("__") else "run"
         stats = context.instance.get_run_stats(run.run_id)
-        state = _state(settings.published, stats.start_time, stats.end_time)
+        state = state_after(settings.published, stats.start_time, stats.end_time)
         message = failure(run.run_id, what, reasons, now(), state)
         return dg.SkipReason(str(tell(settings, context.log.warning, [message])) or "Told already.")
 
@@ -125,8 +125,14 @@ def note_failure(settings: Settings, patience_seconds: float = 5) -> bool:
         time.sleep(0.5)
 
 
-def _state(published: Path, began: float | None, ended: float | None) -> str:
-    """What a failed run means for readers: it may have published before it failed."""
+def state_after(published: Path, began: float | None, ended: float | None) -> str:
+    """What a failed run means for readers: it may have published before it failed.
+
+    Args:
+        published: The published file.
+        began: When the run began, in seconds since 1970, where that is known.
+        ended: When it ended, likewise.
+    """
     if not published.exists():
         return "Nothing has been published yet."
     if began is not None and began <= published.stat().st_mtime <= (ended or time.time()):

@@ -22,7 +22,13 @@ def in_the_middle_of_the_marts(source: Path, home: Path) -> Iterator[subprocess.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "DAGSTER_"))}
     command = [str(Path(sys.executable).with_name("pulse")), "run", "--source", str(source), "--home", str(home), "-v"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as running:
+    # Else a test in the background of a script would start something that does not hear of Ctrl+C.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        running = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    with running:
         assert running.stdout
         for line in running.stdout:
             if "marts/" in line:

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from orchestration.automation import build_sensors
-from orchestration.automation.sensors import note_failure
+from orchestration.automation.sensors import note_failure, state_after
 from orchestration.checks.declared import DATA_CHECKS, FILES_RECONCILE, RAW_RECONCILES
 from orchestration.lock import writer_lock
 from orchestration.notify import published_alerts
@@ -125,6 +125,16 @@ def test_a_failed_run_is_noted_and_told_once(tmp_path: Path) -> None:
     assert line["evidence"] == "broken: sales.csv was set aside Nothing has been published yet."
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
         assert connection.execute("select refresh, status from meta.refreshes").fetchall() == [(1, "failed")]
+
+
+def test_a_run_that_failed_after_publishing_is_told_as_such(tmp_path: Path) -> None:
+    published = tmp_path / "pulse.duckdb"
+    assert state_after(published, 10.0, 20.0) == "Nothing has been published yet."
+    published.touch()
+    for moment, words in ((5, "is as it was before"), (15, "was replaced before that"), (25, "is as it was before")):
+        os.utime(published, (moment, moment))
+        assert words in state_after(published, 10.0, 20.0)
+    assert "is as it was before" in state_after(published, None, None)
 
 
 def test_a_refresh_under_way_is_not_noted_as_failed(tmp_path: Path) -> None:
