@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python 3.11+ and make: `make run`, `make test`.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test faults ui dbt lint lock env
+.PHONY: help run test faults ui dbt lint lock env spark-env spark-up spark-down spark-compare
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 # The stamp carries what was installed: a changed lock or pyproject installs again, nothing else does.
 $(READY): requirements.txt pyproject.toml
@@ -21,6 +21,23 @@ $(READY): requirements.txt pyproject.toml
 	@touch $(READY)
 
 env: $(READY)  ## create the environment
+
+# What `PULSE_TARGET=spark` needs beside it: PySpark, 455 MB, and dbt's adapter.
+$(READY)-spark: $(READY) requirements-spark.txt
+	@echo "Installing PySpark into $(VENV) (455 MB, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.txt
+	@touch $(READY)-spark
+
+spark-env: $(READY)-spark  ## add what PULSE_TARGET=spark needs
+
+spark-up: spark-env  ## start Spark on this machine; CLUSTER=1: with two workers
+	@$(BIN)/pulse spark up $(if $(CLUSTER),--cluster)
+
+spark-down: $(READY)  ## end it
+	@$(BIN)/pulse spark down
+
+spark-compare: spark-env  ## build worlds on DuckDB and on both Sparks, and compare every row; takes long
+	@$(BIN)/python -m tests.spark.worlds
 
 run: $(READY)  ## refresh everything into data/ and print the summary
 	@$(BIN)/pulse run
@@ -45,6 +62,9 @@ lint: $(READY)  ## ruff, mypy, sqlfluff
 	@$(BIN)/mypy
 	@cd dbt_project && ../$(BIN)/sqlfluff lint --disable-progress-bar models
 
-lock: $(READY)  ## compile requirements.txt anew (needs uv)
+lock: $(READY)  ## compile requirements.txt and requirements-spark.txt anew (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-annotate --no-emit-index-url \
 		--python-version 3.11 --extra dev --extra postgres --custom-compile-command 'make lock' pyproject.toml -o requirements.txt
+	@uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-annotate --no-emit-index-url \
+		--python-version 3.11 --extra spark --constraint requirements.txt --custom-compile-command 'make lock' pyproject.toml \
+		-o requirements-spark.txt

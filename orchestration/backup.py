@@ -35,7 +35,7 @@ _CARD = "backup.json"
 _RECORD = "record.duckdb"
 _MADE_AGAIN = (
     *("raw", "warehouse.duckdb", "warehouse.duckdb.wal", "work.duckdb", "work.duckdb.wal"),
-    *("pulse.duckdb", "reports", "exports", "versions", "dagster", "dbt", "samples"),
+    *("pulse.duckdb", "reports", "exports", "versions", "dagster", "dbt", "samples", "spark", "spark-servers"),
 )
 """What a refresh makes, and what comes with the project; of raw it is decided case by case."""
 _HIDDEN_AND_KEPT = frozenset({".pii-salt"})

@@ -329,6 +329,69 @@ def rollback(refresh: int | None, *, only_list: bool, home: Path | None) -> None
     )
 
 
+@main.group()
+def spark() -> None:
+    """Spark on this machine, for PULSE_TARGET=spark."""
+
+
+@spark.command("up")
+@click.option("--cluster", is_flag=True, help="A master with two workers instead of one server with two threads.")
+@click.option("--memory", default="1g", show_default=True, metavar="SIZE", help="What each process may use.")
+@_HOME
+def spark_up(*, cluster: bool, memory: str, home: Path | None) -> None:
+    """Start Spark where PULSE_SPARK_URL says, and wait until it answers."""
+    from orchestration.spark import servers
+    from orchestration.spark.session import SparkUnavailableError
+
+    settings = _settings(home=home)
+    try:
+        servers.up(settings, click.echo, mode=servers.CLUSTER if cluster else servers.LOCAL, memory=memory)
+    except SparkUnavailableError as error:
+        _fail(error)
+
+
+@spark.command("down")
+@_HOME
+def spark_down(home: Path | None) -> None:
+    """End what `pulse spark up` started for this home."""
+    from orchestration.spark import servers
+
+    servers.down(_settings(home=home), click.echo)
+
+
+@main.command()
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--schema",
+    "schemas",
+    multiple=True,
+    type=click.Choice(["marts", "ml"]),
+    help="What is compared; marts by default. Can be given more than once.",
+)
+@_HOME
+def compare(a: str, b: str, schemas: tuple[str, ...], home: Path | None) -> None:
+    """Compare two published versions row for row, exactly; ends with 1 if they differ.
+
+    A and B are homes, published files, refreshes that are kept (see `pulse rollback --list`), or duckdb and spark: the
+    latest kept version built there.
+    """
+    import duckdb
+
+    from orchestration import compare as comparison
+    from orchestration.versions import kept_versions
+
+    settings = _settings(home=home)
+    versions = [(version.refresh, version.file) for version in kept_versions(settings)]
+    try:
+        file_a, file_b = (comparison.side(words, settings.home, versions) for words in (a, b))
+        tables = comparison.compare(file_a, file_b, schemas or comparison.SCHEMAS)
+    except (comparison.CompareError, duckdb.Error) as error:
+        click.echo(f"pulse: {error}", err=True)
+        raise SystemExit(2) from None
+    raise SystemExit(0 if comparison.print_comparison(Console(), file_a, file_b, tables) else 1)
+
+
 def _fail(error: Exception) -> NoReturn:
     """End with a message."""
     click.echo(f"pulse: {error}", err=True)
@@ -368,11 +431,17 @@ def _execute(job: str, settings: Settings, console: Console) -> bool:
         from orchestration.instance import close_dead_runs, open_instance, run_job
         from orchestration.lock import writer_lock
         from orchestration.resources import build_resources
+        from orchestration.spark.session import SparkUnavailableError
 
         try:
+            if settings.target == "spark":
+                from orchestration.spark.client import require_server
+
+                require_server(settings)
             definitions = build_defs(settings)
-        except DbtError as error:
-            console.print(f"[red]✗[/] {error}")
+        except (DbtError, SparkUnavailableError) as error:
+            console.print("[red]✗[/] ", end="")
+            _said(console)(str(error))
             _tell(console, settings, job, [str(error)])
             return False
     from orchestration.progress import Progress

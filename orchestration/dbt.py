@@ -9,7 +9,7 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,7 @@ class Dbt(dg.ConfigurableResource):
         from dbt_common.events.functions import msg_to_dict
 
         selection = get_updated_cli_invocation_params_for_context(context, manifest, PulseTranslator())
+        self.prepare(selection.manifest, {tuple(key.path) for key in context.selected_asset_keys})
         arguments = [
             "--quiet",
             "build",
@@ -145,7 +146,7 @@ class Dbt(dg.ConfigurableResource):
             if event.info.name in _RESULTS:
                 message = msg_to_dict(event)
                 is_test = event.info.name == "LogTestResult"
-                details = {} if is_test else _describe(message, selection.manifest, Path(self.home))
+                details = {} if is_test else self._describe(message, selection.manifest)
                 events.put((message, details))
 
         def invoke() -> None:
@@ -154,7 +155,7 @@ class Dbt(dg.ConfigurableResource):
             except BaseException as error:  # noqa: BLE001 - raised again in the step's own thread
                 outcome["error"] = error
             finally:
-                close_files()
+                self.close()
                 events.put(finished)
 
         with _variables(self.variables):
@@ -170,12 +171,78 @@ class Dbt(dg.ConfigurableResource):
                         context.add_output_metadata(details, output_name=event.output_name)
                     yield event
             thread.join()
+            # Whatever came of it: what was built, and how the tests came out, is for the gate to judge.
+            self.hand_over(selection.manifest)
         if "error" in outcome:
             raise outcome["error"]
         result = outcome["result"]
         if not result.success:
             hidden = PERSONAL if self.variables["PULSE_PII"] == "keep" else PERSONAL | {"customer_id"}
-            raise dg.Failure(description=_explain(result, Path(self.home), hidden), allow_retries=False)
+            raise dg.Failure(description=_explain(result, self.examples, hidden), allow_retries=False)
+
+    def prepare(self, manifest: Mapping[str, Any], selected: Collection[tuple[str, ...]]) -> None:
+        """What an engine needs before dbt starts; nothing here.
+
+        Args:
+            manifest: dbt's manifest.
+            selected: Keys of what is about to be built.
+        """
+
+    def close(self) -> None:
+        """After dbt ran in this process: close what it holds open, which others may not open till then."""
+        close_files()
+
+    def hand_over(self, manifest: Mapping[str, Any]) -> None:
+        """Bring what was built into the warehouse; dbt has built it there.
+
+        Args:
+            manifest: dbt's manifest.
+        """
+
+    @contextmanager
+    def opened(self, node: Mapping[str, Any]) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        """A DuckDB that reads a relation just built, and the relation's name there."""
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        handle = DuckDBConnectionManager.env().handle()
+        try:
+            yield handle.cursor(), node["relation_name"]
+        finally:
+            handle.close()
+
+    def examples(self, query: str, rows: int) -> list[dict[Any, Any]]:
+        """The first rows of a query of dbt's."""
+        with duckdb.connect() as connection:
+            for name in ("warehouse", "work"):
+                path = str(Path(self.home) / f"{name}.duckdb").replace("'", "''")
+                connection.execute(f"attach '{path}' as {name} (read_only)")
+            return connection.execute(f"select * from ({query}) limit {rows}").df().to_dict("records")
+
+    def _describe(self, message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Row count, columns, preview and key figures of a relation just built."""
+        info = message["data"]["node_info"]
+        if info.get("node_status") not in ("success", "None") and message["data"].get("status") != "success":
+            return {}
+        node = manifest["nodes"][info["unique_id"]]
+        documented, told = node["columns"], node["config"].get("meta", {})
+        rows = told.get("preview_rows", PREVIEW_ROWS)
+        with self.opened(node) as (cursor, relation):
+            count = cursor.execute(f"select count(*) from {relation}").fetchone()
+            described = cursor.execute(f"describe select * from {relation}").fetchall()
+            frame = cursor.execute(f"select * from {relation} limit {rows}").df()
+            figures = key_figures(cursor, relation, told)
+        return {
+            "dagster/row_count": int(count[0]) if count else 0,
+            "dagster/column_schema": dg.TableSchema(
+                columns=[
+                    dg.TableColumn(name, kind.lower(), documented.get(name, {}).get("description") or None)
+                    for name, kind, *_ in described
+                ]
+            ),
+            "preview": dg.MetadataValue.md(preview_markdown(frame, rows)),
+            **figures,
+            **page_link(told, Path(self.home)),
+        }
 
 
 def close_files() -> None:
@@ -188,40 +255,7 @@ def close_files() -> None:
         DuckDBConnectionManager.close_all_connections()
 
 
-def _describe(message: Mapping[str, Any], manifest: Mapping[str, Any], home: Path) -> dict[str, Any]:
-    """Row count, columns, preview and key figures of a relation just built, read through dbt's own connection."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-
-    info = message["data"]["node_info"]
-    if info.get("node_status") not in ("success", "None") and message["data"].get("status") != "success":
-        return {}
-    node = manifest["nodes"][info["unique_id"]]
-    relation, documented, told = node["relation_name"], node["columns"], node["config"].get("meta", {})
-    rows = told.get("preview_rows", PREVIEW_ROWS)
-    handle = DuckDBConnectionManager.env().handle()
-    try:
-        cursor = handle.cursor()
-        count = cursor.execute(f"select count(*) from {relation}").fetchone()
-        described = cursor.execute(f"describe select * from {relation}").fetchall()
-        frame = cursor.execute(f"select * from {relation} limit {rows}").df()
-        figures = key_figures(cursor, relation, told)
-    finally:
-        handle.close()
-    return {
-        "dagster/row_count": int(count[0]) if count else 0,
-        "dagster/column_schema": dg.TableSchema(
-            columns=[
-                dg.TableColumn(name, kind.lower(), documented.get(name, {}).get("description") or None)
-                for name, kind, *_ in described
-            ]
-        ),
-        "preview": dg.MetadataValue.md(preview_markdown(frame, rows)),
-        **figures,
-        **page_link(told, home),
-    }
-
-
-def _explain(result: Any, home: Path, hidden: Collection[str]) -> str:
+def _explain(result: Any, examples: Callable[[str, int], list[dict[Any, Any]]], hidden: Collection[str]) -> str:
     """Name every failed node and show the rows that failed, without the columns that are hidden."""
     if result.exception is not None and not getattr(result.result, "results", None):
         return f"dbt could not start: {result.exception}"
@@ -235,20 +269,18 @@ def _explain(result: Any, home: Path, hidden: Collection[str]) -> str:
         elif status == "fail":
             of = judged_by(getattr(node, "attached_node", None), node.depends_on.nodes)
             rows = f"{node_result.failures} row{'' if node_result.failures == 1 else 's'}"
-            lines.append(f"check {node.name} on {of} failed: {rows}{_failing_rows(node.compiled_code, home, hidden)}")
+            shown = _failing_rows(node.compiled_code, examples, hidden)
+            lines.append(f"check {node.name} on {of} failed: {rows}{shown}")
     return "\n".join(lines) or str(result.exception)
 
 
-def _failing_rows(query: str | None, home: Path, hidden: Collection[str]) -> str:
+def _failing_rows(
+    query: str | None, examples: Callable[[str, int], list[dict[Any, Any]]], hidden: Collection[str]
+) -> str:
     if not query:
         return ""
-    with duckdb.connect() as connection:
-        for name in ("warehouse", "work"):
-            path = str(home / f"{name}.duckdb").replace("'", "''")
-            connection.execute(f"attach '{path}' as {name} (read_only)")
-        rows = connection.execute(f"select * from ({query}) limit {_EXAMPLES}").df()
     shown = [
         ", ".join(f"{column}={value}" for column, value in row.items() if column not in hidden)
-        for row in rows.to_dict("records")
+        for row in examples(query, _EXAMPLES)
     ]
     return "".join(f"\n    {row}" for row in shown)

@@ -25,6 +25,8 @@ from orchestration.resources import looked_at
 from orchestration.settings import Settings
 from orchestration.soundness import InUseError, trouble_with_duckdb, trouble_with_sqlite
 from orchestration.sources import is_synthetic
+from orchestration.spark.client import require_server
+from orchestration.spark.session import SparkUnavailableError
 from orchestration.versions import kept_versions, published_refresh
 from sources.contracts import CONTRACTS
 from sources.delivery import SourceError
@@ -72,7 +74,7 @@ def examine(settings: Settings) -> list[Finding]:
         What was found, in the order in which data flows; the good as well.
     """
     holder = lock_holder(settings.home)
-    findings = [*_packages(), *_permissions(settings), *_space(settings)]
+    findings = [*_packages(), *_permissions(settings), *_space(settings), *_spark(settings)]
     if holder:
         findings.append(
             Finding(
@@ -191,6 +193,18 @@ def _space(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.FINE, what, str(settings.home))
+
+
+def _spark(settings: Settings) -> Iterator[Finding]:
+    if settings.target != "spark":
+        return
+    try:
+        require_server(settings)
+    except SparkUnavailableError as error:
+        what, _, remedy = str(error).partition(": ")
+        yield Finding(Level.BROKEN, what, settings.spark_url, "Nothing can be built; what is published stays.", remedy)
+    else:
+        yield Finding(Level.FINE, "a Spark Connect server answers", settings.spark_url)
 
 
 def _files(settings: Settings) -> Iterator[Finding]:

@@ -73,7 +73,7 @@ def required_by(manifest: Mapping[str, Any]) -> Required:
         node for node in nodes if node["resource_type"] == "test" and node["config"]["severity"].lower() == "error"
     ]
     return Required(
-        frozenset(node["name"] for node in models if node["database"] == "warehouse"),
+        frozenset(node["name"] for node in models if node["config"]["schema"] == "marts"),
         {node["name"]: tuple(map(_name, node["depends_on"]["nodes"])) for node in models},
         {
             node["name"]: Check(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PRIVATE_FOLDERS = ("raw", "quarantine", "models", "dagster", "dbt", "alerts")
+PRIVATE_FOLDERS = ("raw", "quarantine", "models", "dagster", "dbt", "alerts", "spark", "spark-servers")
 PRIVATE_FILES = (".writer.lock", "warehouse.duckdb", "warehouse.duckdb.wal", "work.duckdb", "work.duckdb.wal")
 _SALT = "pii-salt"
 

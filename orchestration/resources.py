@@ -135,8 +135,24 @@ class Warehouse(DuckDBResource):
             connection.execute("update meta.refreshes set status = 'failed' where status = 'running'")
             connection.execute(
                 "insert into meta.refreshes values (?, null, ?, 'running', ?, null, null, ?)",
-                [refresh, source, now(), json.dumps(_versions(), sort_keys=True)],
+                [refresh, source, now(), json.dumps(self.versions(), sort_keys=True)],
             )
+
+    def versions(self) -> dict[str, str]:
+        """What a refresh is made with, and where its tables are built."""
+        packages = ("customer-pulse", "dagster", "dbt-core", "dbt-duckdb", "duckdb", "pandas", "scikit-learn")
+        return {**{package: version(package) for package in packages}, "target": "duckdb"}
+
+    def catch_up(self, manifest: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+        """Take over what was built elsewhere since the last time; here dbt builds in the warehouse itself.
+
+        Args:
+            manifest: dbt's manifest.
+
+        Returns:
+            What was taken over, by schema and name.
+        """
+        return []
 
     def note_refresh(self, refresh: int, as_of: date | None, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note what a refresh received."""
@@ -406,22 +422,21 @@ def looked_at(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def build_resources(settings: Settings) -> dict[str, Any]:
     """The resources of one home, all behind one writer lock."""
     lock = WriterLock(home=str(settings.home))
-    return {
-        "lock": lock,
-        "raw": RawStore(lock=lock, path=str(settings.raw), memory_limit=settings.memory),
-        "warehouse": Warehouse(
-            lock=lock,
-            database=str(settings.warehouse),
-            connection_config=dict(CONNECTION_CONFIG),
-            work=str(settings.work),
-        ),
-        "dbt": Dbt(lock=lock, variables=settings.environment(), home=str(settings.home)),
+    home, variables = str(settings.home), settings.environment()
+    raw = RawStore(lock=lock, path=str(settings.raw), memory_limit=settings.memory)
+    files: dict[str, Any] = {
+        "database": str(settings.warehouse),
+        "connection_config": dict(CONNECTION_CONFIG),
+        "work": str(settings.work),
     }
+    if settings.target == "duckdb":
+        warehouse = Warehouse(lock=lock, **files)
+        return {"lock": lock, "raw": raw, "warehouse": warehouse, "dbt": Dbt(lock=lock, variables=variables, home=home)}
+    from orchestration.spark.resources import SparkDbt, SparkWarehouse
 
-
-def _versions() -> dict[str, str]:
-    packages = ("customer-pulse", "dagster", "dbt-core", "dbt-duckdb", "duckdb", "pandas", "scikit-learn")
-    return {package: version(package) for package in packages}
+    spark = SparkWarehouse(lock=lock, **files, spark=str(settings.spark))
+    dbt = SparkDbt(lock=lock, variables=variables, home=home, warehouse=spark, url=settings.spark_url)
+    return {"lock": lock, "raw": raw, "warehouse": spark, "dbt": dbt}
 
 
 def _sync(path: Path) -> None:

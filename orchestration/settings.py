@@ -146,12 +146,21 @@ class Settings(BaseModel):
     """Published versions that are kept, the present one included; `pulse rollback` puts one back."""
     target: Annotated[Literal["duckdb", "spark"], Field(alias="PULSE_TARGET")] = "duckdb"
     """What builds the tables: duckdb on this machine, or spark where one machine is not enough."""
-    spark_url: Annotated[str, Field(alias="PULSE_SPARK_URL", pattern=r"^sc://[^/\s]+")] = "sc://127.0.0.1:15002"
-    """Address of the Spark Connect server."""
-    spark_prefix: Annotated[str, Field(alias="PULSE_SPARK_PREFIX", pattern=r"^([a-z][a-z0-9_]*)?$")] = "pulse_"
-    """Put before the name of every schema on Spark, so that several homes fit into one catalog."""
+    spark_url: Annotated[str, Field(alias="PULSE_SPARK_URL", pattern=r"^sc://[\w.-]+(:\d{1,5})?(/[^\s]*)?$")] = (
+        "sc://127.0.0.1:15002"
+    )
+    """Address of the Spark Connect server, sc://host:port."""
+    spark_prefix: Annotated[str, Field(alias="PULSE_SPARK_PREFIX", pattern=r"^[a-z][a-z0-9_]*$")] = "pulse_"
+    """Put before the name of every schema on Spark; homes that share a catalog need one each."""
     train_rows: Annotated[int, Field(alias="PULSE_TRAIN_ROWS", ge=1_000)] = 1_000_000
     """Most rows that a model is trained on; beyond it, those of a part of the customers, the same ones each time."""
+
+    @field_validator("spark_url")
+    @classmethod
+    def _without_token(cls, value: str) -> str:
+        if "token=" in value:
+            raise ValueError("may be shown, and so must not hold a token: set SPARK_CONNECT_AUTHENTICATE_TOKEN instead")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -329,6 +338,16 @@ class Settings(BaseModel):
     def published(self) -> Path:
         """The file that readers open."""
         return self.home / "pulse.duckdb"
+
+    @property
+    def spark(self) -> Path:
+        """Tables that Spark wrote, as Parquet, a folder a schema; can be deleted at any time."""
+        return self.home / "spark"
+
+    @property
+    def spark_servers(self) -> Path:
+        """Logs and process numbers of the Spark servers that `pulse spark up` started."""
+        return self.home / "spark-servers"
 
     @property
     def alerts(self) -> Path:

@@ -98,10 +98,11 @@ def file_name(page: Page) -> str:
 
 
 def customer_file(customer_id: str) -> str:
-    """Name of the page of one customer; ids that no file may be called by get a sum of their own."""
+    """Name of the page of one customer; ids that no file may be called by, or that are cut, get a sum of their own."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", customer_id)
-    different = "" if safe == customer_id else f"-{crc32(customer_id.encode()):08x}"
-    return f"customer-{safe[:80]}{different}.html"
+    kept = safe[:80]
+    different = "" if kept == customer_id else f"-{crc32(customer_id.encode()):08x}"
+    return f"customer-{kept}{different}.html"
 
 
 def data_file(name: str) -> str:

@@ -50,6 +50,8 @@ def build_publish_asset(
         if not raw.folder.exists():
             raise dg.Failure(description="There is nothing to publish yet: run `pulse run`.", allow_retries=False)
         as_of, refresh = raw.folder.clock()
+        # After a plain `dbt build` on another engine nobody else has.
+        warehouse.catch_up(manifest)
         reasons = objections(
             required,
             warehouse.builds(),

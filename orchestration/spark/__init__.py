@@ -1,4 +1,5 @@
-"""Spark, for what one machine no longer holds: sessions, and scoring on executors.
+"""Building on Spark: servers for trying it, the connection, and what passes between Spark's tables and the warehouse.
 
-Nothing here is imported unless `PULSE_TARGET` is spark, and pyspark only inside functions: it is an extra.
+Imported only where PULSE_TARGET says spark, or by `pulse spark`; pyspark only inside functions. No models: those are
+dbt's, the same for both engines.
 """

@@ -47,7 +47,7 @@ def session(settings: Settings) -> SparkSession:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise SparkUnavailableError(
-            f"PULSE_TARGET=spark needs the extra 'spark', which is not installed ({error}): see docs/scale-out.md"
+            f"Spark needs the extra 'spark', which is not installed ({error}): `make spark-env` installs it"
         ) from None
     _knock(url)
     known = _sessions.get(url)

@@ -31,6 +31,16 @@ BANNED = {
     "arg_max": r"\b(arg_max|arg_min)\(",
     "try_cast": r"\btry_cast\(",
     "cast by colons": r"::",
+    # Parquet tables on Spark know no delete: the macros delete_where and delete_touched
+    "delete": r"\bdelete\s+from\b",
+    # Spark's has the name sha2 and the length as an argument: the macro digest
+    "sha256": r"\bsha256\(",
+    # Spark takes no frame there, and the frame of a named window is not seen
+    "lead and lag over a named window": r"\b(lead|lag)\([^()]*\)\s*over\s+(?!\()",
+    # whole numbers become doubles on both, decimals become decimals with few digits on Spark
+    "division by a decimal": r"/\s*\d+\.\d",
+    # of integers a double on both, of decimals a decimal with few digits on Spark
+    "average of what may be a decimal": r"\bavg\((?!cast\()",
     "now": r"\b(now\(|current_date\b|current_timestamp\b|today\(|random\()",
 }
 
@@ -62,6 +72,34 @@ def test_nothing_banned_outside_macros(name: str) -> None:
 
 def test_no_double_quoted_identifiers() -> None:
     assert [short(path) for path in SQL if '"' in sql(path)] == []
+
+
+def _arguments(text: str, function: str) -> list[list[str]]:
+    """What stands between the parentheses of every call, split at its own commas."""
+    calls = []
+    for start in re.finditer(rf"\b{function}\(", text):
+        depth, end, arguments = 1, start.end(), [""]
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            if depth == 1 and text[end] == ",":
+                arguments.append("")
+            elif depth:
+                arguments[-1] += text[end]
+            end += 1
+        calls.append(arguments)
+    return calls
+
+
+def test_nothing_is_rounded_to_decimals_but_by_the_macro() -> None:
+    """Spark rounds the shortest text of a double, DuckDB the double: 1.005 becomes 1.01 or 1.00."""
+    calls = {short(path): _arguments(code(path), "round") for path in [*SQL, *MACROS]}
+    assert {name for name, rounded in calls.items() if any(len(call) > 1 for call in rounded)} == set()
+
+
+def test_no_query_both_groups_and_qualifies() -> None:
+    """Spark takes the ranking for an aggregation: rank what a query before it has grouped."""
+    both = [short(path) for path in MODELS if re.search(r"\bgroup by\b(?:(?!\bselect\b)[^()])*\bqualify\b", sql(path))]
+    assert both == []
 
 
 def test_every_division_is_guarded() -> None:
@@ -183,18 +221,28 @@ def test_one_macro_a_file_named_after_it_and_described() -> None:
     described = {macro["name"] for document in documents("macros/_*.yml") for macro in document["macros"]}
     names = set()
     for path in MACROS:
-        kinds = re.findall(r"\{%-?\s*(macro|test)\s+(\w+)", code(path))
+        kinds = re.findall(r"\{%-?\s*(macro|test|materialization)\s+(\w+)", code(path))
         own = [f"test_{name}" if kind == "test" else name for kind, name in kinds if "__" not in name]
-        assert [name.removeprefix("test_") for name in own] == [path.stem]
-        # beside it only its implementations by engine
-        assert all(name.endswith(f"__{path.stem}") for _, name in kinds if "__" in name)
-        names |= set(own)
+        implementations = [name for _, name in kinds if "__" in name]
+        # beside it only its implementations by engine; or those alone, of a macro that is dbt's own
+        assert all(name.endswith(f"__{path.stem}") for name in implementations)
+        assert [name.removeprefix("test_") for name in own] == [path.stem] or (implementations and not own)
+        names |= set(own) - {name for kind, name in kinds if kind == "materialization"}
     assert described == names
 
 
+DISPATCHED = [path.stem for path in MACROS if "adapter.dispatch(" in code(path)]
+
+
+def test_every_dispatched_macro_is_written_for_both_engines() -> None:
+    written = {name for path in MACROS for name in re.findall(r"macro\s+(\w+__\w+)", code(path))}
+    assert DISPATCHED
+    assert {f"{engine}__{name}" for engine in ("duckdb", "spark") for name in DISPATCHED} - written == set()
+
+
 def test_every_dispatched_macro_has_a_unit_test() -> None:
+    """In a model that has one, or in a macro that such a model uses."""
     tested = {test["model"] for document in documents("models/**/*__unit_tests.yml") for test in document["unit_tests"]}
     used = " ".join(code(path) for path in MODELS if path.stem in tested)
-    dispatched = [path.stem for path in MACROS if "adapter.dispatch(" in code(path)]
-    assert dispatched
-    assert [name for name in dispatched if f"{name}(" not in used] == []
+    macros = " ".join(code(path) for path in MACROS if f"{path.stem}(" in used)
+    assert [name for name in DISPATCHED if f"{name}(" not in used + macros.replace(f"macro {name}(", "")] == []

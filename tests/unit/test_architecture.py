@@ -51,7 +51,8 @@ def test_only_the_resources_and_dbt_open_the_warehouse() -> None:
         if any(call in path.read_text("utf-8") for call in ("duckdb.connect(str(", "get_connection(", "attach "))
     }
     # dbt.py attaches it, read-only, to show the rows that failed a test; published.py opens what is published
-    assert openers == {"orchestration/resources.py", "orchestration/dbt.py", "orchestration/published.py"}
+    resources = {"orchestration/resources.py", "orchestration/spark/resources.py"}
+    assert openers == {*resources, "orchestration/dbt.py", "orchestration/published.py"}
     assert "read_only=True" in (ROOT / "orchestration" / "published.py").read_text("utf-8")
     assert "(read_only)" in (ROOT / "orchestration" / "dbt.py").read_text("utf-8")
 

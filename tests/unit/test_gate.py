@@ -131,12 +131,11 @@ def test_a_rebuild_after_a_killed_build_opens_the_gate() -> None:
 
 
 def test_the_manifest_says_what_is_required() -> None:
-    def model(name: str, database: str, reads: list[str]) -> dict:
+    def model(name: str, schema: str, reads: list[str]) -> dict:
         return {
             "resource_type": "model",
             "name": name,
-            "database": database,
-            "config": {"enabled": True},
+            "config": {"enabled": True, "schema": schema},
             "depends_on": {"nodes": reads},
         }
 
@@ -152,8 +151,8 @@ def test_the_manifest_says_what_is_required() -> None:
     sales = "model.customer_pulse.fct_sales"
     manifest = {
         "nodes": {
-            "1": model("fct_sales", "warehouse", ["model.customer_pulse.stg_sales", "seed.customer_pulse.rates"]),
-            "2": model("stg_sales", "work", ["source.customer_pulse.ml.scores"]),
+            "1": model("fct_sales", "marts", ["model.customer_pulse.stg_sales", "seed.customer_pulse.rates"]),
+            "2": model("stg_sales", "staging", ["source.customer_pulse.ml.scores"]),
             "3": check("sales_total", "ERROR", sales, ["model.customer_pulse.stg_sales", sales]),
             "4": check("source_key", "error", None, ["source.customer_pulse.shop.sales"]),
             "5": check("soft", "warn", sales, [sales]),

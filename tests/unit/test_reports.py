@@ -209,8 +209,8 @@ class TestFacts:
 class TestFiles:
     def test_a_customer_has_a_file_of_its_own_whatever_the_id(self) -> None:
         assert customer_file("C0000011") == "customer-C0000011.html"
-        odd = [customer_file(each) for each in ("a/b", "a_b", "a:b", "../../x", "é")]
-        assert len(set(odd)) == 5
+        odd = [customer_file(each) for each in ("a/b", "a_b", "a:b", "../../x", "é", "x" * 80, "x" * 81, "x" * 82)]
+        assert len(set(odd)) == 8
         assert all(re.fullmatch(r"customer-[A-Za-z0-9_-]+\.html", name) for name in odd)
 
 

@@ -4,13 +4,13 @@
 #}
 {% macro create_ml_tables() -%}
     {%- if execute -%}
+        {%- set statements = [] -%}
         {%- for source in graph.sources.values() if source.source_name == 'ml' -%}
-            create schema if not exists {{ source.schema }};
-            create table if not exists {{ source.schema }}.{{ source.identifier }} (
-                {%- for column in source.columns.values() %}
-                {{ column.name }} {{ column.data_type }}{{ "," if not loop.last }}
-                {%- endfor %}
-            );
+            {%- if loop.first -%}
+                {%- do statements.append(create_schema_statement(source.schema)) -%}
+            {%- endif -%}
+            {%- do statements.append(create_source_table(source, folder_of(source.schema))) -%}
         {%- endfor -%}
+        {{ in_turn(statements) }}
     {%- endif -%}
 {%- endmacro %}

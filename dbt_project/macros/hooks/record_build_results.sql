@@ -16,8 +16,8 @@
         {%- endset -%}
         {%- set tests = results | selectattr('node.resource_type', 'equalto', 'test') | list -%}
         {#- one insert a table: parsing hundreds of statements would cost more than the rows -#}
-        {%- if tests %}
-            insert into meta.check_results
+        {%- set checks -%}
+            insert into {{ schema_named('meta') }}.check_results
             select
                 result.*,
                 {{ refresh }},
@@ -32,23 +32,26 @@
                         '{{ result.node.config.severity | lower }}',
                         '{{ result.status }}',
                         {{ result.failures if result.failures is not none else 'null' }},
-                        '{{ (result.message or "") | replace("'", "''") }}'
+                        {{ quoted(result.message or "") }}
                     ){{ "," if not loop.last }}
                 {%- endfor %}
-            ) as result;
-        {%- endif %}
-        insert into meta.builds
-        select
-            '{{ invocation_id }}',
-            result.*,
-            {{ refresh }},
-            {{ now }}
-        from (
-            values
-            {%- for result in models %}
-                ('{{ result.node.name }}', '{{ result.status }}'),
-            {%- endfor %}
-                ('dbt', 'finished')
-        ) as result;
+            ) as result
+        {%- endset -%}
+        {%- set builds -%}
+            insert into {{ schema_named('meta') }}.builds
+            select
+                '{{ invocation_id }}',
+                result.*,
+                {{ refresh }},
+                {{ now }}
+            from (
+                values
+                {%- for result in models %}
+                    ('{{ result.node.name }}', '{{ result.status }}'),
+                {%- endfor %}
+                    ('dbt', 'finished')
+            ) as result
+        {%- endset -%}
+        {{ in_turn([checks, builds] if tests else [builds]) }}
     {%- endif -%}
 {%- endmacro %}

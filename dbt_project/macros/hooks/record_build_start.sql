@@ -4,16 +4,16 @@
 #}
 {% macro record_build_start() -%}
     {%- if execute and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
-        create schema if not exists meta;
-        create table if not exists meta.builds (
-            invocation_id string, resource string, status string, refresh bigint, recorded_at timestamp
-        );
-        create table if not exists meta.check_results (
-            check_name string, asset string, severity string, status string, failures bigint, message string,
-            refresh bigint, recorded_at timestamp
-        );
-        insert into meta.builds values (
-            '{{ invocation_id }}', 'dbt', 'started', null, cast('{{ modules.datetime.datetime.utcnow() }}' as timestamp)
-        );
+        {%- set meta = schema_named('meta') -%}
+        {{ in_turn([
+            create_schema_statement(meta),
+            "create table if not exists " ~ meta ~ ".builds (invocation_id string, resource string, status string,"
+            ~ " refresh bigint, recorded_at timestamp)" ~ stored_in(folder_of(meta) ~ '/builds'),
+            "create table if not exists " ~ meta ~ ".check_results (check_name string, asset string, severity string,"
+            ~ " status string, failures bigint, message string, refresh bigint, recorded_at timestamp)"
+            ~ stored_in(folder_of(meta) ~ '/check_results'),
+            "insert into " ~ meta ~ ".builds values ('" ~ invocation_id ~ "', 'dbt', 'started', null, cast('"
+            ~ modules.datetime.datetime.utcnow() ~ "' as timestamp))",
+        ]) }}
     {%- endif -%}
 {%- endmacro %}

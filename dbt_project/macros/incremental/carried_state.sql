@@ -1,7 +1,8 @@
 {#
   What a table was last built from, as a dictionary of refresh, as_of and basis_is_kept, when that may be carried on; else
   none, and the table is built anew. It may not when the code has changed, when as_of or the refresh number has gone back, or when the
-  table holds a row that raw no longer holds: a source that was replaced, a row restated into a day after as_of.
+  table holds a row that raw no longer holds: a source that was replaced, a row restated into a day after as_of. Nor on
+  another engine than DuckDB: Parquet tables know no delete, and models are built anew.
 
   Arguments (of a dictionary, the `carry` of a model's meta):
     through: the model that lists the changes since; it must start where the table stands, or the table be up to date.
@@ -10,7 +11,7 @@
       and the model must then find out where it was counted before.
 #}
 {% macro carried_state(table, carry) -%}
-    {%- if not execute or table is none -%}
+    {%- if not execute or table is none or target.type != 'duckdb' -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set found = run_query(

@@ -3,7 +3,7 @@
   what a row looks like: with other code nothing built earlier is carried on.
 #}
 {% macro record_raw_state() -%}
-    {%- if execute and flags.WHICH in ('build', 'run') -%}
+    {%- if execute and target.type == 'duckdb' and flags.WHICH in ('build', 'run') -%}
         {%- set parts = [var('negative_sentiment_below') | string, env_var('PULSE_PII', 'keep')] -%}
         {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed') -%}
             {%- do parts.append(node.checksum.checksum) -%}

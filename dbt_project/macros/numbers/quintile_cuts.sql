@@ -13,3 +13,10 @@
         )[{{ cut }}] as {{ prefix }}_cut_{{ cut }}{{ "," if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
+
+{% macro spark__quintile_cuts(value, prefix) -%}
+    {% for cut in [1, 2, 3, 4] -%}
+        percentile(cast({{ value }} as double), array(0.2e0, 0.4e0, 0.6e0, 0.8e0))[{{ cut - 1 }}]
+        as {{ prefix }}_cut_{{ cut }}{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

@@ -4,21 +4,17 @@
   who is known by an e-mail address gets a hash in either case, because a mask would make many customers one.
 #}
 {% macro personal(column, kind) -%}
-    {{ return(adapter.dispatch('personal')(column, kind)) }}
-{%- endmacro %}
-
-{% macro default__personal(column, kind) -%}
     {%- set mode = env_var('PULSE_PII', 'keep') -%}
     {%- set salt = "(select clock.pii_salt from " ~ ref('stg_pulse__clock') ~ " as clock)" -%}
     {%- if mode == 'keep' -%}
         {{ column }}
     {%- elif kind == 'customer' -%}
         case
-            when {{ column }} like '%@%' then substr(sha256(concat({{ salt }}, {{ column }})), 1, 32) else {{ column }}
+            when {{ column }} like '%@%' then substr({{ digest(salt, column) }}, 1, 32) else {{ column }}
         end as {{ column }}
     {%- elif mode == 'hash' -%}
         case
-            when {{ column }} is not null then substr(sha256(concat({{ salt }}, lower({{ column }}))), 1, 32)
+            when {{ column }} is not null then substr({{ digest(salt, 'lower(' ~ column ~ ')') }}, 1, 32)
         end as {{ column }}
     {%- elif kind == 'email' -%}
         case when {{ column }} is not null then concat(substr({{ column }}, 1, 1), '***@***') end as {{ column }}

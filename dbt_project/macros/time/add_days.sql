@@ -6,3 +6,7 @@
 {% macro duckdb__add_days(day, days) -%}
     (cast({{ day }} as date) + cast({{ days }} as integer))
 {%- endmacro %}
+
+{% macro spark__add_days(day, days) -%}
+    date_add(cast({{ day }} as date), cast({{ days }} as integer))
+{%- endmacro %}

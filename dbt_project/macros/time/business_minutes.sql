@@ -5,7 +5,7 @@
 {% macro business_minutes(moment, hours) -%}
     {%- set days = days_between("cast('2000-01-03' as date)", moment) -%}
     (
-        cast(floor({{ days }} / 7.0) as bigint) * {{ hours }}.week_minutes
+        cast(floor({{ days }} / 7) as bigint) * {{ hours }}.week_minutes
         + {{ hours }}.minutes_before
         + least(
             greatest(

@@ -9,3 +9,18 @@
             unnest(generate_series(cast({{ first_month }} as date), cast({{ last_month }} as date), interval 1 month)) as date
         ) as calendar_month
 {%- endmacro %}
+
+{% macro spark__months_from_to(first_month, last_month) -%}
+    select explode(months) as calendar_month
+    from (
+        select
+            case
+                when first_month <= last_month then sequence(first_month, last_month, interval 1 month)
+            end as months
+        from (
+            select
+                cast({{ first_month }} as date) as first_month,
+                cast({{ last_month }} as date) as last_month
+        ) as ends
+    ) as filled
+{%- endmacro %}

@@ -198,13 +198,9 @@ select
     cast(engagement_score as double) as engagement_score,
     cast(segment as string) as segment,
     cast(
-        round(
-            case
-                when churn_probability is null then rfm_index
-                else (rfm_index + 100 * (1 - churn_probability)) / 2
-            end,
-            6
-        ) as double
+        {{ rounded(
+            'case when churn_probability is null then rfm_index else (rfm_index + 100 * (1 - churn_probability)) / 2 end', 6
+        ) }} as double
     ) as segment_score,
     cast(recommended_action as string) as recommended_action,
     cast(cluster_id as bigint) as cluster_id,

@@ -46,7 +46,7 @@ with
     sentiment as (
         select
             anomalies.*,
-            round(anomalies.expected_rate * anomalies.ticket_count, 4) as expected_count,
+            {{ rounded('anomalies.expected_rate * anomalies.ticket_count', 4) }} as expected_count,
             moods.first_negative_on,
             moods.last_negative_on,
             coalesce(moods.first_seen_on, moods.last_negative_on) as first_seen_on,

@@ -68,7 +68,7 @@ with
     empty_days as (
         select
             *,
-            round(30 * usual_rate, 4) as expected_count
+            {{ rounded('30 * usual_rate', 4) }} as expected_count
         from sales_days
         where
             earlier_count >= 60

@@ -21,7 +21,7 @@ with
             stretch_starts_on,
             stretch_ends_on,
             sum(value) as value,
-            round(sum(expected), 4) as expected,
+            {{ rounded('sum(expected)', 4) }} as expected,
             count(*) as day_count,
             max(q_value) as q_value,
             max(driver_kind) as driver_kind,

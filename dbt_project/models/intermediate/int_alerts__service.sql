@@ -109,7 +109,7 @@ with
     expected as (
         select
             *,
-            round(ticket_count * usual_rate, 4) as expected_count,
+            {{ rounded('ticket_count * usual_rate', 4) }} as expected_count,
             (late_count - ticket_count * usual_rate)
             / nullif(sqrt(ticket_count * usual_rate * (1 - usual_rate)), 0) as z
         from counted

@@ -177,7 +177,7 @@ with
         select
             customer_id,
             sold_on,
-            lead(sold_on) over so_far as next_order_on,
+            lead(sold_on) over (partition by customer_id order by sold_on asc nulls last) as next_order_on,
             min(sold_on) over so_far as first_order_on,
             row_number() over so_far as order_day_count,
             sum(order_count) over so_far as order_count,

@@ -264,7 +264,7 @@ select
     period_kind,
     metric,
     -- what a kind of event has not begun with by then is unknown, not zero
-    case when known_from <= ends_on then round(cast(value as double), 6) end as value,
+    case when known_from <= ends_on then {{ rounded('cast(value as double)', 6) }} end as value,
     greatest(looks_from, known_from) as starts_on,
     ends_on,
     coalesce(known_from <= looks_from, false) as is_full

@@ -17,17 +17,25 @@ with
         from {{ ref('stg_shop__products') }}
     ),
 
+    counted_categories as (
+        select
+            product_id,
+            category,
+            count(*) as line_count
+        from {{ ref('stg_shop__sales') }}
+        where product_id is not null and category is not null
+        group by product_id, category
+    ),
+
     line_categories as (
         select
             product_id,
             category
-        from {{ ref('stg_shop__sales') }}
-        where product_id is not null and category is not null
-        group by product_id, category
+        from counted_categories
         qualify
             row_number() over (
                 partition by product_id
-                order by count(*) desc nulls last, category asc nulls last
+                order by line_count desc nulls last, category asc nulls last
             ) = 1
     )
 

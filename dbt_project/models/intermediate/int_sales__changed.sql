@@ -1,6 +1,6 @@
 -- The sale lines that differ between raw and fct_sales as it stands before this build: as they were, and as they are.
 -- Empty where fct_sales is built anew; everything that goes by this list is then built anew as well.
-{% set fact = adapter.get_relation(target.database, 'marts', 'fct_sales') %}
+{% set fact = adapter.get_relation(target.database, schema_named('marts'), 'fct_sales') %}
 {% set carry = {'rows': 'int_sales__unioned', 'key': 'sale_id', 'day': 'sold_at'} %}
 {% set since = none if flags.FULL_REFRESH else carried_state(fact, carry) %}
 {% set columns = [

@@ -109,7 +109,7 @@ with
             coalesce(
                 lifetime.expected_orders_90d,
                 -- without a model the customer's own pace so far, over at least a quarter
-                90.0 * metrics.purchase_count
+                cast(90 * metrics.purchase_count as double)
                 / nullif(greatest(metrics.lifetime_days + metrics.days_since_last_purchase, 90), 0),
                 0
             ) as expected_orders_90d,
@@ -156,7 +156,7 @@ with
     ranked as (
         select
             joined.*,
-            joined.expected_orders_90d * {{ var('offer_valid_days') }} / 90.0 as expected_orders_in_window,
+            joined.expected_orders_90d * {{ var('offer_valid_days') }} / 90 as expected_orders_in_window,
             joined.order_count > 0 and ({{ cuts_below('joined.worth', 'value_cuts.value') }}) = 4 as is_high_value
         from joined
         cross join value_cuts
@@ -169,13 +169,13 @@ select
     cast(order_count as bigint) as order_count,
     cast(days_since_last_order as bigint) as days_since_last_order,
     cast(segment as string) as segment,
-    cast(round(order_revenue, 4) as double) as order_revenue,
+    cast({{ rounded('order_revenue', 4) }} as double) as order_revenue,
     cast(
-        round(coalesce(expected_order_value, order_revenue * coalesce(margin_rate, 1)), 4) as double
+        {{ rounded('coalesce(expected_order_value, order_revenue * coalesce(margin_rate, 1))', 4) }} as double
     ) as order_worth,
     cast(profit_basis as string) as profit_basis,
-    cast(round(expected_orders_90d, 6) as double) as expected_orders_90d,
-    cast(round(expected_orders_in_window, 6) as double) as expected_orders_in_window,
+    cast({{ rounded('expected_orders_90d', 6) }} as double) as expected_orders_90d,
+    cast({{ rounded('expected_orders_in_window', 6) }} as double) as expected_orders_in_window,
     cast(expected_orders_in_window >= {{ var('likely_orders_in_window') }} as boolean) as would_order_anyway,
     cast(churn_probability as double) as churn_probability,
     cast(churn_horizon_days as bigint) as churn_horizon_days,

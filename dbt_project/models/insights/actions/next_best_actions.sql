@@ -69,13 +69,11 @@ with
             effects.cost_rate,
             effects.wording,
             not ruled.is_measured and effects.offer_type = ruled.rule_offer_type as is_ruled,
-            round(
-                case
-                    when ruled.is_measured then ruled.uplift_probability * effects.effect_ratio
-                    else ruled.assumed_extra_orders
-                end,
+            {{ rounded(
+                'case when ruled.is_measured then ruled.uplift_probability * effects.effect_ratio'
+                ~ ' else ruled.assumed_extra_orders end',
                 6
-            ) as extra_orders,
+            ) }} as extra_orders,
             case when ruled.is_measured then ruled.uplift_low * effects.effect_ratio end as extra_orders_low,
             case when ruled.is_measured then ruled.uplift_high * effects.effect_ratio end as extra_orders_high,
             ruled.order_worth,
@@ -105,9 +103,11 @@ with
     valued as (
         select
             *,
-            {{ money('extra_orders * order_worth') }} as expected_incremental_value,
+            {{ money(rounded('extra_orders * order_worth', 4)) }} as expected_incremental_value,
             -- the offer is also taken by orders that would have come anyway
-            {{ money('offer_cost_per_order * (expected_orders_in_window + greatest(extra_orders, 0))') }} as offer_cost,
+            {{ money(rounded(
+                'offer_cost_per_order * (expected_orders_in_window + greatest(extra_orders, 0))', 4
+            )) }} as offer_cost,
             {% for end in ['low', 'high'] %}
                 extra_orders_{{ end }} * order_worth - contact_cost - offer_cost_per_order
                 * (expected_orders_in_window + greatest(extra_orders_{{ end }}, 0)) as profit_{{ end }},
@@ -224,8 +224,8 @@ select
     {{ money('offer_cost') }} as offer_cost,
     {{ money('cost') }} as cost,
     {{ money('expected_incremental_profit') }} as expected_incremental_profit,
-    {{ money('profit_low') }} as expected_incremental_profit_low,
-    {{ money('profit_high') }} as expected_incremental_profit_high,
+    {{ money(rounded('profit_low', 4)) }} as expected_incremental_profit_low,
+    {{ money(rounded('profit_high', 4)) }} as expected_incremental_profit_high,
     cast(profit_basis as string) as profit_basis,
     cast(case when is_worthwhile then deadline_on end as date) as deadline_on,
     cast(case when is_worthwhile then turn end as bigint) as priority,

@@ -81,7 +81,7 @@ with
 
     messages as (
         select
-            sum(campaigns.cost_per_contact * performance.sent_count)
+            cast(sum(campaigns.cost_per_contact * performance.sent_count) as double)
             / nullif(sum(case when campaigns.cost_per_contact is not null then performance.sent_count end), 0)
                 as message_cost
         from {{ ref('stg_marketing__campaigns') }} as campaigns
@@ -113,11 +113,11 @@ select
     cast(cost_rate as double) as cost_rate,
     cast(wording as string) as wording,
     cast(coalesce(campaign_count, 0) as bigint) as campaign_count,
-    cast(round(effect, 6) as double) as measured_effect,
-    cast(round(effect_error, 6) as double) as measured_effect_error,
-    cast(round(coalesce(effect_ratio, 1), 6) as double) as effect_ratio,
+    cast({{ rounded('effect', 6) }} as double) as measured_effect,
+    cast({{ rounded('effect_error', 6) }} as double) as measured_effect_error,
+    cast({{ rounded('coalesce(effect_ratio, 1)', 6) }} as double) as effect_ratio,
     cast(is_tried as boolean) as is_tried,
     -- with campaigns only what has been tried, and a plain message where no campaign says what it offered
     cast(is_tried or (tried_count = 0 and offer_type = 'none') as boolean) as is_available,
-    {{ money('message_cost') }} as message_cost
+    {{ money(rounded('message_cost', 4)) }} as message_cost
 from joined

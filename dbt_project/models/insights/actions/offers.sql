@@ -18,7 +18,7 @@ with
     tiered as (
         select
             *,
-            1 + cast(floor(3.0 * (place - 1) / nullif(offer_count, 0)) as bigint) as priority_tier
+            1 + cast(floor(3 * (place - 1) / nullif(offer_count, 0)) as bigint) as priority_tier
         from ranked
     )
 

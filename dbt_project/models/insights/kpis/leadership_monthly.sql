@@ -38,7 +38,7 @@ select
     cast(is_full_month as boolean) as is_full_month,
     {% for figure in figures %}
         {% if figure in amounts %}
-            {{ money(figure) }} as {{ figure }},
+            {{ money(rounded(figure, 4)) }} as {{ figure }},
         {% else %}
             cast({{ figure }} as {{ 'bigint' if figure in counts else 'double' }}) as {{ figure }},
         {% endif %}

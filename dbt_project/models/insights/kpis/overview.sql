@@ -112,15 +112,15 @@ select
     cast(kpis.label as string) as label,
     cast(kpis.unit as string) as unit,
     cast(kpis.description as string) as description,
-    cast(round(changed.value, 6) as double) as value,
-    cast(round(changed.previous_value, 6) as double) as previous_value,
+    cast({{ rounded('changed.value', 6) }} as double) as value,
+    cast({{ rounded('changed.previous_value', 6) }} as double) as previous_value,
     cast(changed.change_ratio as double) as change_ratio,
     cast(
         case
             when changed.change_ratio <> 0 then (changed.change_ratio > 0) = kpis.higher_is_better
         end as boolean
     ) as direction_is_good,
-    cast(round(changed.year_before_value, 6) as double) as year_before_value,
+    cast({{ rounded('changed.year_before_value', 6) }} as double) as year_before_value,
     cast(changed.year_change_ratio as double) as year_change_ratio,
     cast(kpis.higher_is_better as boolean) as higher_is_better,
     cast(changed.period_start as date) as period_start,

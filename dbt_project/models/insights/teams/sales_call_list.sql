@@ -42,7 +42,7 @@ select
     cast(region as string) as region,
     cast(city as string) as city,
     cast(occasion as string) as occasion,
-    {{ money('money_at_stake') }} as money_at_stake,
+    {{ money(rounded('money_at_stake', 4)) }} as money_at_stake,
     cast(coalesce(marketing_consent, false) as boolean) as is_contactable,
     cast(segment as string) as segment,
     cast(value_tier as string) as value_tier,

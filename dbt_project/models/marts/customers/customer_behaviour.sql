@@ -25,7 +25,7 @@ with
             sum(quantity) filter (where {{ now }} and activity_type in ('call', 'message', 'sms')) as talk_90d,
             sum(quantity) filter (where {{ before }} and activity_type in ('call', 'message', 'sms'))
                 as talk_before_90d,
-            count(distinct cast(floor(days_ago / 7.0) as bigint)) filter (
+            count(distinct cast(floor(days_ago / 7) as bigint)) filter (
                 where days_ago < 84 and activity_type in ('data_usage', 'call', 'message', 'sms')
             ) as weeks_in_use,
             count(*) filter (where {{ now }} and activity_type = 'billing_complaint') as billing_complaints_90d,
@@ -142,7 +142,7 @@ with
             long.signal,
             rules.points,
             rules.recommendation,
-            rules.label || ' ' || cast(round(long.reading, 2) as string) || ' (' || rules.fires_when || ' '
+            rules.label || ' ' || cast({{ rounded('long.reading', 2) }} as string) || ' (' || rules.fires_when || ' '
             || cast(rules.threshold as string) || ')' as sentence,
             row_number() over (
                 partition by long.customer_id order by rules.points desc nulls last, long.signal asc nulls last

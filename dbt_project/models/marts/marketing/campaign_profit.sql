@@ -40,15 +40,18 @@ select
     {{ money('contact_cost') }} as contact_cost,
     {{ money('discount_given') }} as discount_given,
     {{ money('total_cost') }} as total_cost,
-    cast(round(incremental_revenue, 4) as double) as incremental_revenue,
-    cast(round(incremental_margin, 4) as double) as incremental_margin,
-    cast(round(net_profit, 4) as double) as net_profit,
+    cast({{ rounded('incremental_revenue', 4) }} as double) as incremental_revenue,
+    cast({{ rounded('incremental_margin', 4) }} as double) as incremental_margin,
+    cast({{ rounded('net_profit', 4) }} as double) as net_profit,
     cast({{ ratio('net_profit', 'total_cost') }} as double) as roi,
     cast(
         case
             when breakdown <> 'segment'
-                then round(net_profit - lag(net_profit) over (partition by breakdown order by part asc nulls last), 4)
+                then
+                    {{ rounded(
+                        'net_profit - lag(net_profit) over (partition by breakdown order by part asc nulls last)', 4
+                    ) }}
         end as double
     ) as net_profit_change,
-    cast(round(incremental_retained, 4) as double) as incremental_retained
+    cast({{ rounded('incremental_retained', 4) }} as double) as incremental_retained
 from long

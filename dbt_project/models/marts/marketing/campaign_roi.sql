@@ -16,7 +16,7 @@ with
     contacts as (
         select
             *,
-            case when is_retained then 1.0 else 0.0 end as retained
+            case when is_retained then 1 else 0 end as retained
         from {{ ref('int_contacts__outcomes') }}
         -- a window that is still open would compare a part with a part
         where is_closed
@@ -34,8 +34,8 @@ with
             count(*) filter (where is_control) as control_count,
             count(sent_at) as sent_count,
             count(*) filter (where not is_control and is_retained and is_closed_90d) as retained_count,
-            avg(retained) filter (where not is_control and is_closed_90d)
-            - avg(retained) filter (where is_control and is_closed_90d) as retention_effect,
+            avg(cast(retained as double)) filter (where not is_control and is_closed_90d)
+            - avg(cast(retained as double)) filter (where is_control and is_closed_90d) as retention_effect,
             count(*) filter (where not is_control and is_closed_90d) as treated_count_90d,
             sum(discount_given) filter (where not is_control) as discount_given,
             {% for measure in measures %}
@@ -84,28 +84,31 @@ select
     cast(coalesce(earned.treated_count, 0) as bigint) as treated_count,
     cast(coalesce(earned.control_count, 0) as bigint) as control_count,
     {% for measure, name in [('order_count', 'orders'), ('net_revenue', 'revenue'), ('gross_margin', 'margin')] %}
-        cast(round(earned.{{ measure }}_effect * earned.treated_count, 4) as double) as incremental_{{ name }},
+        {% set effect, error = 'earned.' ~ measure ~ '_effect', 'earned.' ~ measure ~ '_error' %}
+        cast({{ rounded(effect ~ ' * earned.treated_count', 4) }} as double) as incremental_{{ name }},
         cast(
-            round((earned.{{ measure }}_effect - 1.959964 * earned.{{ measure }}_error) * earned.treated_count, 4)
+            {{ rounded('(' ~ effect ~ ' - 1.959964 * ' ~ error ~ ') * earned.treated_count', 4) }}
             as double
         ) as incremental_{{ name }}_low,
         cast(
-            round((earned.{{ measure }}_effect + 1.959964 * earned.{{ measure }}_error) * earned.treated_count, 4)
+            {{ rounded('(' ~ effect ~ ' + 1.959964 * ' ~ error ~ ') * earned.treated_count', 4) }}
             as double
         ) as incremental_{{ name }}_high,
     {% endfor %}
     {{ money('earned.fixed_cost') }} as fixed_cost,
     {{ money('earned.contact_cost') }} as contact_cost,
-    {{ money('earned.discount_given') }} as discount_given,
+    {{ money(rounded('earned.discount_given', 4)) }} as discount_given,
     {{ money('earned.total_cost') }} as total_cost,
     cast(case when earned.has_costs then 'margin' when not earned.has_costs then 'revenue' end as string)
         as profit_basis,
-    cast(round(earned.earnings - earned.total_cost, 4) as double) as net_profit,
-    cast(round(earned.earnings - 1.959964 * earned.earnings_error - earned.total_cost, 4) as double) as net_profit_low,
-    cast(round(earned.earnings + 1.959964 * earned.earnings_error - earned.total_cost, 4) as double) as net_profit_high,
+    cast({{ rounded('earned.earnings - earned.total_cost', 4) }} as double) as net_profit,
+    cast({{ rounded('earned.earnings - 1.959964 * earned.earnings_error - earned.total_cost', 4) }} as double)
+        as net_profit_low,
+    cast({{ rounded('earned.earnings + 1.959964 * earned.earnings_error - earned.total_cost', 4) }} as double)
+        as net_profit_high,
     cast({{ ratio('earned.earnings - earned.total_cost', 'earned.total_cost') }} as double) as roi,
     cast(earned.retained_count as bigint) as retained_count,
-    cast(round(earned.incremental_retained, 4) as double) as incremental_retained,
+    cast({{ rounded('earned.incremental_retained', 4) }} as double) as incremental_retained,
     cast(
         case
             when earned.incremental_retained > 0

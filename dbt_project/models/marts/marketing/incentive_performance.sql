@@ -12,7 +12,7 @@ with
         select
             coalesce(performance.offer_type, 'unknown') as offer_type,
             count(*) as campaign_count,
-            avg(performance.discount_rate) as average_discount_rate,
+            avg(cast(performance.discount_rate as double)) as average_discount_rate,
             sum(performance.sent_count) as sent_count,
             sum(performance.opened_count) as opened_count,
             sum(performance.clicked_count) as clicked_count,
@@ -32,7 +32,7 @@ select
     cast(offer_type as string) as offer_type,
     cast(campaign_count as bigint) as campaign_count,
     cast(judged_campaign_count as bigint) as judged_campaign_count,
-    cast(round(average_discount_rate, 6) as double) as average_discount_rate,
+    cast({{ rounded('average_discount_rate', 6) }} as double) as average_discount_rate,
     cast(sent_count as bigint) as sent_count,
     cast(opened_count as bigint) as opened_count,
     cast(clicked_count as bigint) as clicked_count,
@@ -40,10 +40,10 @@ select
     cast({{ ratio('opened_count', 'sent_count') }} as double) as open_rate,
     cast({{ ratio('clicked_count', 'sent_count') }} as double) as click_rate,
     cast({{ ratio('converted_count', 'sent_count') }} as double) as conversion_rate,
-    cast(round(incremental_orders, 4) as double) as incremental_orders,
-    cast(round(incremental_revenue, 4) as double) as incremental_revenue,
-    cast(round(incremental_margin, 4) as double) as incremental_margin,
+    cast({{ rounded('incremental_orders', 4) }} as double) as incremental_orders,
+    cast({{ rounded('incremental_revenue', 4) }} as double) as incremental_revenue,
+    cast({{ rounded('incremental_margin', 4) }} as double) as incremental_margin,
     {{ money('total_cost') }} as total_cost,
-    cast(round(net_profit, 4) as double) as net_profit,
+    cast({{ rounded('net_profit', 4) }} as double) as net_profit,
     cast({{ ratio('net_profit', 'total_cost') }} as double) as roi
 from aggregated

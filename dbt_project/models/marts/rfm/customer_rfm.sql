@@ -50,7 +50,7 @@ with
             scored.*,
             case
                 when has_engagement.is_known
-                    then round(100 * percent_rank() over (order by engagement.points asc nulls first), 6)
+                    then {{ rounded('100 * percent_rank() over (order by engagement.points asc nulls first)', 6) }}
             end as engagement_score
         from scored
         inner join engagement on scored.customer_id = engagement.customer_id

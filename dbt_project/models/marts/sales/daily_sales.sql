@@ -5,7 +5,7 @@
     meta={'carry': {'through': 'int_sales__changed'}},
     pre_hook="{{ delete_touched('sales_date in (' ~ touched_days() ~ ')') }}",
     post_hook=[
-        "delete from {{ this }} where sales_date < (select min(sold_on) from {{ ref('fct_sales') }})",
+        "{{ delete_where('sales_date < (select min(sold_on) from ' ~ ref('fct_sales') ~ ')') }}",
         "{{ record_state() }}"
     ]
 ) }}

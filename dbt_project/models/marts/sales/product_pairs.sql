@@ -41,11 +41,11 @@ select
     cast(pair_orders as bigint) as pair_orders,
     cast(orders_a as bigint) as orders_a,
     cast(orders_b as bigint) as orders_b,
-    cast(round(support, 6) as double) as support,
+    cast({{ rounded('support', 6) }} as double) as support,
     cast({{ ratio('pair_orders', 'orders_a') }} as double) as confidence_a_to_b,
     cast({{ ratio('pair_orders', 'orders_b') }} as double) as confidence_b_to_a,
     cast({{ ratio('support', 'support_a * support_b') }} as double) as lift,
-    cast(round(support - support_a * support_b, 6) as double) as leverage
+    cast({{ rounded('support - support_a * support_b', 6) }} as double) as leverage
 from measured
 where
     pair_orders >= {{ var('pair_min_orders') }}

@@ -35,7 +35,8 @@ with
             lag(unit_count) over (partition by product_id order by month asc nulls last) as previous_units,
             lag(net_revenue) over (partition by product_id order by month asc nulls last) as previous_net_revenue,
             -- the noise is that of the 12 months before: a change must not raise its own yardstick
-            var_samp(unit_count) over before_month / nullif(avg(unit_count) over before_month, 0) as raw_dispersion
+            var_samp(cast(unit_count as double)) over before_month
+            / nullif(avg(cast(unit_count as double)) over before_month, 0) as raw_dispersion
         from months
         window before_month as (
             partition by product_id order by month asc nulls last rows between 12 preceding and 1 preceding
@@ -46,7 +47,8 @@ with
         select
             *,
             -- rounded before it is judged: 1200 / 1000 - 1 falls short of 0.2 in binary
-            round(unit_count / nullif(previous_units, 0) - 1, 6) as change_ratio,
+            {{ rounded('cast(unit_count as double) / nullif(cast(previous_units as double), 0) - 1', 6) }}
+                as change_ratio,
             (unit_count - previous_units)
             / nullif(sqrt(greatest(1, coalesce(raw_dispersion, 1)) * (unit_count + previous_units)), 0) as z
         from compared
@@ -105,8 +107,8 @@ select
     {{ money('net_revenue') }} as net_revenue,
     {{ money('previous_net_revenue') }} as previous_net_revenue,
     cast(change_ratio as double) as change_ratio,
-    cast(round(p_value, 6) as double) as p_value,
-    cast(round(q_value, 6) as double) as q_value,
+    cast({{ rounded('p_value', 6) }} as double) as p_value,
+    cast({{ rounded('q_value', 6) }} as double) as q_value,
     cast(is_significant as boolean) as is_significant,
     cast(
         case

@@ -11,7 +11,7 @@ with
             count(*) as ticket_count,
             count(sentiment_score) as scored_ticket_count,
             count(*) filter (where is_negative) as negative_count,
-            avg(sentiment_score) as average_sentiment,
+            avg(cast(sentiment_score as double)) as average_sentiment,
             avg(cast(satisfaction_score as double)) as average_satisfaction,
             count(*) filter (where state <> 'resolved') as unresolved_count,
             max(opened_at) as last_ticket_at
@@ -25,8 +25,8 @@ select
     cast(scored_ticket_count as bigint) as scored_ticket_count,
     cast(negative_count as bigint) as negative_count,
     cast({{ ratio('negative_count', 'scored_ticket_count') }} as double) as negative_rate,
-    cast(round(average_sentiment, 6) as double) as average_sentiment,
-    cast(round(average_satisfaction, 6) as double) as average_satisfaction,
+    cast({{ rounded('average_sentiment', 6) }} as double) as average_sentiment,
+    cast({{ rounded('average_satisfaction', 6) }} as double) as average_satisfaction,
     cast(unresolved_count as bigint) as unresolved_count,
     cast(last_ticket_at as timestamp) as last_ticket_at
 from aggregated

@@ -59,8 +59,8 @@ select
     cast(measured.resolved_at as timestamp) as resolved_at,
     cast(measured.first_response_minutes as double) as first_response_minutes,
     cast(measured.resolution_minutes as double) as resolution_minutes,
-    cast(round(measured.first_response_business_minutes, 4) as double) as first_response_business_minutes,
-    cast(round(measured.resolution_business_minutes, 4) as double) as resolution_business_minutes,
+    cast({{ rounded('measured.first_response_business_minutes', 4) }} as double) as first_response_business_minutes,
+    cast({{ rounded('measured.resolution_business_minutes', 4) }} as double) as resolution_business_minutes,
     cast(measured.first_response_minutes <= targets.first_response_minutes as boolean)
         as is_first_response_within_target,
     cast(measured.resolution_minutes <= targets.resolution_minutes as boolean) as is_resolution_within_target,

@@ -15,10 +15,10 @@ with
             count(distinct customer_id) as customer_count,
             count(sentiment_score) as scored_ticket_count,
             count(*) filter (where is_negative) as negative_count,
-            avg(sentiment_score) as average_sentiment,
+            avg(cast(sentiment_score as double)) as average_sentiment,
             avg(cast(satisfaction_score as double)) as average_satisfaction,
             count(*) filter (where state <> 'resolved') as unresolved_count,
-            avg(resolution_minutes) as average_resolution_minutes
+            avg(cast(resolution_minutes as double)) as average_resolution_minutes
         from tickets
         group by known_topic, product_id
     )
@@ -32,9 +32,9 @@ select
     cast(aggregated.scored_ticket_count as bigint) as scored_ticket_count,
     cast(aggregated.negative_count as bigint) as negative_count,
     cast({{ ratio('aggregated.negative_count', 'aggregated.scored_ticket_count') }} as double) as negative_rate,
-    cast(round(aggregated.average_sentiment, 6) as double) as average_sentiment,
-    cast(round(aggregated.average_satisfaction, 6) as double) as average_satisfaction,
+    cast({{ rounded('aggregated.average_sentiment', 6) }} as double) as average_sentiment,
+    cast({{ rounded('aggregated.average_satisfaction', 6) }} as double) as average_satisfaction,
     cast(aggregated.unresolved_count as bigint) as unresolved_count,
-    cast(round(aggregated.average_resolution_minutes, 4) as double) as average_resolution_minutes
+    cast({{ rounded('aggregated.average_resolution_minutes', 4) }} as double) as average_resolution_minutes
 from aggregated
 left join {{ ref('dim_products') }} as products on aggregated.product_id = products.product_id

@@ -42,7 +42,7 @@ select
     cast(coalesce(visits.converted_session_count, 0) as bigint) as converted_session_count,
     cast({{ ratio('visits.converted_session_count', 'visits.session_count') }} as double) as conversion_rate,
     {{ money('coalesce(customers.net_revenue, 0)') }} as net_revenue,
-    cast(round(customers.average_lifetime_value, 4) as double) as average_lifetime_value
+    cast({{ rounded('customers.average_lifetime_value', 4) }} as double) as average_lifetime_value
 from personas
 left join customers on personas.persona = customers.persona
 left join visits on personas.persona = visits.persona

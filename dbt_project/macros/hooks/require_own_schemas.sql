@@ -1,0 +1,21 @@
+{#
+  On Spark, refuses to build into the schemas of another home, and into a home that the server would look for somewhere
+  else.
+#}
+{% macro require_own_schemas() -%}
+    {%- if execute and target.type == 'spark' -%}
+        {%- set home = env_var('PULSE_DATA_DIR', '../data') -%}
+        {%- if not (home.startswith('/') or '://' in home) -%}
+            {{ exceptions.raise_compiler_error(
+                "PULSE_DATA_DIR=" ~ home ~ " means another folder to the Spark server than to dbt. Set the absolute path."
+            ) }}
+        {%- endif -%}
+        {%- set told = run_query("describe schema " ~ target.schema) -%}
+        {%- for row in told.rows if row[0] == 'Location' and not row[1].endswith(folder_of(target.schema)) -%}
+            {{ exceptions.raise_compiler_error(
+                "schema " ~ target.schema ~ " on Spark lies in " ~ row[1] ~ ", not in " ~ folder_of(target.schema)
+                ~ ". It belongs to another home, or to somebody else: set another PULSE_SPARK_PREFIX."
+            ) }}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
