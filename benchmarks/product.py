@@ -299,7 +299,7 @@ def main() -> None:
     parser.add_argument("--target", choices=ENGINES, default="duckdb", help="where the SQL runs")
     parser.add_argument("--memory", default="3GB", help="what DuckDB may use, as PULSE_BUILD_MEMORY")
     parser.add_argument("--steps", choices=STEPS, nargs="+", default=list(STEPS))
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out", help="folder for figures and pages")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "product", help="folder for figures and pages")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for sales in map(int, arguments.sales):

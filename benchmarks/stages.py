@@ -196,7 +196,7 @@ def bare(meter: Meter, target: Path, out: Path) -> None:
 
     def run(is_wanted: Callable[[dict[str, Any]], bool]) -> None:
         with _warehouse(settings, duckdb) as connection:
-            for node in _in_order(manifest, is_wanted):
+            for node in in_order(manifest, is_wanted):
                 kind = "view" if node["config"]["materialized"] == "view" else "table"
                 sql = (target / "compiled" / "customer_pulse" / node["original_file_path"]).read_text(encoding="utf-8")
                 connection.execute(f"create or replace {kind} {node['relation_name']} as {sql}")
@@ -237,7 +237,7 @@ def _warehouse(settings: Any, duckdb: Any) -> Iterator[Any]:
         yield connection
 
 
-def _in_order(manifest: dict[str, Any], is_wanted: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:
+def in_order(manifest: dict[str, Any], is_wanted: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:
     """Models of which there is something to run, each after what it reads."""
     models = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
     done = {name for name, node in models.items() if not is_wanted(node)}

@@ -5,6 +5,7 @@ Which models there are is the dbt project's business; which builds a refresh mak
 public.
 """
 
+import gc
 import os
 import pickle
 import queue
@@ -77,6 +78,18 @@ def _variables(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """No search for garbage where thousands of objects are made to stay: it takes a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _flags(project: str, home: str) -> list[str]:
     folder = Path(home) / "dbt"
     return [
@@ -111,7 +124,7 @@ def load_project(settings: Settings) -> Project:
     from dbt.cli.main import dbtRunner
 
     flags = _flags(str(settings.dbt_project), str(settings.home))
-    with _variables(settings.environment()):
+    with _variables(settings.environment()), _nothing_collected():
         result = dbtRunner().invoke(["--quiet", "parse", *flags])
     if not result.success:
         raise DbtError(f"the dbt project in {settings.dbt_project} cannot be parsed: {result.exception}")
