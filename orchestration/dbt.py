@@ -129,6 +129,10 @@ def load_project(settings: Settings) -> Project:
     if not result.success:
         raise DbtError(f"the dbt project in {settings.dbt_project} cannot be parsed: {result.exception}")
     parsed: Any = result.result
+    # dbt's manifest forgets its fixtures when it is packed and takes the lookups behind them one place too early:
+    # without lookups it makes them anew. Fixtures are for unit tests, which no refresh runs.
+    for lookup in [name for name in vars(parsed) if name.endswith("_lookup")]:
+        setattr(parsed, lookup, None)
     return Project(parsed.writable_manifest().to_dict(omit_none=False), pickle.dumps(parsed, pickle.HIGHEST_PROTOCOL))
 
 
