@@ -13,7 +13,10 @@
             {%- set folder = folder_of(node.schema) ~ '/' ~ node.alias -%}
             {%- if folder.split('/')[-2:] | join('/') in found
                 and not adapter.get_relation(none, node.schema, node.alias) -%}
-                {%- do run_query("create table " ~ node.schema ~ "." ~ node.alias ~ stored_in(folder)) -%}
+                {{ in_turn([
+                    create_schema_statement(node.schema),
+                    "create table " ~ node.schema ~ "." ~ node.alias ~ stored_in(folder),
+                ]) }}
                 {%- do adapter.cache_added(
                     api.Relation.create(schema=node.schema, identifier=node.alias, type='table')
                 ) -%}
