@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Scorer = Callable[[pd.DataFrame], pd.DataFrame]
 Batches = Iterator[pd.DataFrame]
 
+_TABLE = re.compile(r"\b(marts|ml)\.([a-z_]+)")
+
 
 def score_on_executors(
     settings: Settings,
@@ -49,31 +51,40 @@ def score_on_executors(
     Returns:
         The scores of all rows, in the order of their key.
     """
-    spark = session(settings)
-    rows = _read(spark, prefixed(query, settings.spark_prefix), parameters)
-    if whole:
-        rows = rows.repartition(whole[0]).sortWithinPartitions(*whole)
-    _send_ml(spark)
     schema = ", ".join(f"{name} {kind}" for name, kind in columns)
-    scored = rows.mapInPandas(_mapper(scorer, list(columns), whole[0] if whole else None), schema)
-    return scored.toPandas().sort_values(columns[0][0], ignore_index=True)
+    mapper = _mapper(scorer, list(columns), whole[0] if whole else None)
+    with session(settings) as spark:
+        rows = _rows(spark, settings, query, parameters)
+        if whole:
+            rows = rows.repartition(whole[0]).sortWithinPartitions(*whole)
+        _send_ml(spark)
+        scored = rows.mapInPandas(mapper, schema).toPandas()
+    return scored.sort_values(columns[0][0], ignore_index=True)
 
 
 def read(settings: Settings, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
     """The result of a query that both engines understand; decimals are doubles."""
-    return _read(session(settings), prefixed(query, settings.spark_prefix), parameters).toPandas()
+    with session(settings) as spark:
+        return _rows(spark, settings, query, parameters).toPandas()
 
 
 def prefixed(query: str, prefix: str) -> str:
     """A query with Spark's names of the schemas."""
-    return re.sub(r"\b(marts|ml)\.(?=[a-z_]+)", rf"{prefix}\1.", query)
+    return _TABLE.sub(rf"{prefix}\1.\2", query)
 
 
-def _read(spark: SparkSession, query: str, parameters: Sequence[Any]) -> DataFrame:
+def _rows(spark: SparkSession, settings: Settings, query: str, parameters: Sequence[Any]) -> DataFrame:
+    """The rows of a query, decimals as doubles; a catalog that has forgotten its tables is told of them."""
     from pyspark.sql import functions
     from pyspark.sql.types import DecimalType
 
-    rows = spark.sql(query, args=list(parameters) or None)
+    for schema, table in sorted(set(_TABLE.findall(query))):
+        there = f"{settings.spark_prefix}{schema}"
+        if not spark.catalog.tableExists(f"{there}.{table}"):
+            spark.sql(f"create schema if not exists {there}")
+            folder = str(settings.spark / schema / table).replace("\\", "\\\\").replace("'", "\\'")
+            spark.sql(f"create table if not exists {there}.{table} using parquet location '{folder}'")
+    rows = spark.sql(prefixed(query, settings.spark_prefix), args=list(parameters) or None)
     return rows.select(
         *(
             functions.col(field.name).cast("double") if isinstance(field.dataType, DecimalType) else field.name

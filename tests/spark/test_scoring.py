@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,11 +67,10 @@ TABLES: Any = SimpleNamespace(typed=declared)
 class Shop:
     """The same marts on both engines, with decimals and with values that are missing."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.here = duckdb.connect()
         self.here.execute("create schema marts")
-        self._folder = folder
         self._fill()
 
     def read(self, query: str, parameters: tuple[Any, ...] = ()) -> pd.DataFrame:
@@ -125,10 +123,8 @@ class Shop:
             self._share(table)
 
     def _share(self, table: str) -> None:
-        """Several files a table, so that Spark reads it in several partitions."""
-        from orchestration.spark.session import session
-
-        folder = self._folder / table
+        """Several files a table, so that Spark reads it in several partitions; nobody tells its catalog of them."""
+        folder = self.settings.spark / "marts" / table
         folder.mkdir(parents=True)
         for part in range(FILES):
             self.here.execute(
@@ -137,29 +133,26 @@ class Shop:
                 to '{folder}/part-{part}.parquet'
                 """
             )
-        spark, schema = session(self.settings), f"{self.settings.spark_prefix}marts"
-        spark.sql(f"create schema if not exists {schema}")
-        spark.sql(f"drop table if exists {schema}.{table}")
-        spark.sql(f"create table {schema}.{table} using parquet location '{folder}'")
 
 
 @pytest.fixture(scope="module")
 def shop(spark: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    from orchestration.spark.session import session
+    from orchestration.spark.session import CONFIGURATION, session
 
-    settings = spark.model_copy(update={"target": "spark", "spark_prefix": "scoring_"})
-    server = session(settings)
-    server.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(ROWS_A_BATCH))
-    server.conf.set("spark.sql.files.openCostInBytes", str(2**30))
-    server.conf.set("spark.sql.shuffle.partitions", "3")
-    server.conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
-    shop = Shop(settings, tmp_path_factory.mktemp("marts"))
-    try:
+    home = tmp_path_factory.mktemp("home")
+    shop = Shop(spark.model_copy(update={"target": "spark", "spark_prefix": "scoring_", "home": home}))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "spark.sql.execution.arrow.maxRecordsPerBatch": str(ROWS_A_BATCH),
+            "spark.sql.files.openCostInBytes": str(2**30),
+            "spark.sql.shuffle.partitions": "3",
+            "spark.sql.adaptive.coalescePartitions.enabled": "false",
+        }.items():
+            patch.setitem(CONFIGURATION, name, value)
         yield shop
-    finally:
-        shop.here.close()
+    shop.here.close()
+    with session(shop.settings) as server:
         server.sql("drop schema scoring_marts cascade")
-        server.stop()
 
 
 def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
