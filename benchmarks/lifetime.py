@@ -171,7 +171,8 @@ def sales(file: Path, count: int, seed: int) -> date:
             create table marts.fct_sales as
             select
                 'c' || who as customer_id, date '{STARTS_ON}' + cast(day as int) as sold_on,
-                cast(null as date) as returned_on, true as is_order_line, cast(value as decimal(18, 4)) as gross_revenue,
+                cast(null as date) as returned_on, true as is_order_line,
+                cast(value as decimal(18, 4)) as gross_revenue,
                 cast(0 as decimal(18, 4)) as returned_revenue, false as is_return,
                 cast(null as decimal(18, 4)) as unit_cost, cast(1 as decimal(18, 4)) as quantity
             from lines
