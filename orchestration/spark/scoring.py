@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -58,8 +59,15 @@ def score_on_executors(
         if whole:
             rows = rows.repartition(whole[0]).sortWithinPartitions(*whole)
         _send_ml(spark)
-        scored = rows.mapInPandas(mapper, schema).toPandas()
-    return scored.sort_values(columns[0][0], ignore_index=True)
+        # By files: what is collected would go through the memory of Spark's driver.
+        folder = settings.spark / "scored"
+        rows.mapInPandas(mapper, schema).write.mode("overwrite").parquet(str(folder))
+    files = sorted(folder.glob("[!._]*.parquet"))
+    parts = [pd.read_parquet(file) for file in files]
+    shutil.rmtree(folder)
+    names = [name for name, _ in columns]
+    scored = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+    return scored.sort_values(names[0], ignore_index=True)
 
 
 def read(settings: Settings, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
