@@ -3,6 +3,7 @@
 How that is done is the business of `orchestration.spark.tables`; which servers there are, of others.
 """
 
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,8 @@ class SparkDbt(Dbt):
             require_server(Settings(home=Path(self.home), spark_url=self.url))
         except SparkUnavailableError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
+        # dbt-spark asks for Hive at every statement; a Connect server says each time that it cannot be had by asking.
+        warnings.filterwarnings("ignore", message="Failed to set spark.sql.catalogImplementation")
         remove_unfinished(self._spark, tables_of(manifest))
         self.warehouse.hand_over_all()
 

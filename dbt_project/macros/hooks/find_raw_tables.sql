@@ -4,7 +4,7 @@
   by their path (the source's `external_location`).
 #}
 {% macro find_raw_tables() -%}
-    {%- if execute and target.type == 'spark' -%}
+    {%- if execute and target.type == 'spark' and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
         {%- set raw = env_var('PULSE_DATA_DIR', '../data') ~ '/raw/' -%}
         {%- for source in graph.sources.values() if source.source_name != 'ml' -%}
             {{ in_turn([

@@ -3,7 +3,7 @@
   else.
 #}
 {% macro require_own_schemas() -%}
-    {%- if execute and target.type == 'spark' -%}
+    {%- if execute and target.type == 'spark' and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
         {%- set home = env_var('PULSE_DATA_DIR', '../data') -%}
         {%- if not (home.startswith('/') or '://' in home) -%}
             {{ exceptions.raise_compiler_error(

@@ -34,14 +34,13 @@ with
             count(*) filter (where is_control) as control_count,
             count(sent_at) as sent_count,
             count(*) filter (where not is_control and is_retained and is_closed_90d) as retained_count,
-            avg(cast(retained as double)) filter (where not is_control and is_closed_90d)
-            - avg(cast(retained as double)) filter (where is_control and is_closed_90d) as retention_effect,
+            {{ average('retained', 'not is_control and is_closed_90d') }}
+            - {{ average('retained', 'is_control and is_closed_90d') }} as retention_effect,
             count(*) filter (where not is_control and is_closed_90d) as treated_count_90d,
             sum(discount_given) filter (where not is_control) as discount_given,
             {% for measure in measures %}
                 sum({{ measure }}) filter (where not is_control) as treated_{{ measure }},
-                avg(cast({{ measure }} as double)) filter (where not is_control)
-                - avg(cast({{ measure }} as double)) filter (where is_control) as {{ measure }}_effect,
+                {{ average(measure, 'not is_control') }} - {{ average(measure, 'is_control') }} as {{ measure }}_effect,
                 sqrt(
                     var_samp(cast({{ measure }} as double)) filter (where not is_control)
                     / nullif(count(*) filter (where not is_control), 0)

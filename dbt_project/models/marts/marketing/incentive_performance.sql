@@ -12,7 +12,7 @@ with
         select
             coalesce(performance.offer_type, 'unknown') as offer_type,
             count(*) as campaign_count,
-            avg(cast(performance.discount_rate as double)) as average_discount_rate,
+            {{ average('cast(performance.discount_rate as decimal(18, 6))') }} as average_discount_rate,
             sum(performance.sent_count) as sent_count,
             sum(performance.opened_count) as opened_count,
             sum(performance.clicked_count) as clicked_count,

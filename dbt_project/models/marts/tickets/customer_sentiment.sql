@@ -11,8 +11,8 @@ with
             count(*) as ticket_count,
             count(sentiment_score) as scored_ticket_count,
             count(*) filter (where is_negative) as negative_count,
-            avg(cast(sentiment_score as double)) as average_sentiment,
-            avg(cast(satisfaction_score as double)) as average_satisfaction,
+            {{ average('cast(sentiment_score as decimal(18, 6))') }} as average_sentiment,
+            {{ average('cast(satisfaction_score as decimal(18, 6))') }} as average_satisfaction,
             count(*) filter (where state <> 'resolved') as unresolved_count,
             max(opened_at) as last_ticket_at
         from tickets

@@ -14,9 +14,9 @@ select
     cast(count(first_response_at) as bigint) as answered_count,
     cast(count(resolved_at) as bigint) as resolved_count,
     {% for step in ['first_response', 'resolution'] %}
-        cast({{ rounded('avg(cast(' ~ step ~ '_minutes as double))', 4) }} as double) as average_{{ step }}_minutes,
-        cast({{ rounded('avg(cast(' ~ step ~ '_business_minutes as double))', 4) }} as double)
-            as average_{{ step }}_business_minutes,
+        {% for minutes in [step ~ '_minutes', step ~ '_business_minutes'] %}
+            cast({{ rounded(average('cast(' ~ minutes ~ ' as decimal(18, 4))'), 4) }} as double) as average_{{ minutes }},
+        {% endfor %}
         cast(count(*) filter (where is_{{ step }}_within_target) as bigint) as {{ step }}_within_target_count,
         cast(count(*) filter (where is_{{ step }}_within_business_target) as bigint)
             as {{ step }}_within_business_target_count,

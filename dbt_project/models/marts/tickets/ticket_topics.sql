@@ -15,10 +15,10 @@ with
             count(distinct customer_id) as customer_count,
             count(sentiment_score) as scored_ticket_count,
             count(*) filter (where is_negative) as negative_count,
-            avg(cast(sentiment_score as double)) as average_sentiment,
-            avg(cast(satisfaction_score as double)) as average_satisfaction,
+            {{ average('cast(sentiment_score as decimal(18, 6))') }} as average_sentiment,
+            {{ average('cast(satisfaction_score as decimal(18, 6))') }} as average_satisfaction,
             count(*) filter (where state <> 'resolved') as unresolved_count,
-            avg(cast(resolution_minutes as double)) as average_resolution_minutes
+            {{ average('cast(resolution_minutes as decimal(18, 4))') }} as average_resolution_minutes
         from tickets
         group by known_topic, product_id
     )

@@ -11,7 +11,7 @@ with
             personas.persona,
             count(*) as customer_count,
             sum(metrics.total_spend) as net_revenue,
-            avg(cast(lifetime.clv_365d as double)) as average_lifetime_value
+            {{ average('cast(lifetime.clv_365d as decimal(18, 4))') }} as average_lifetime_value
         from {{ ref('stg_ml__customer_personas') }} as personas
         left join {{ ref('customer_metrics') }} as metrics on personas.customer_id = metrics.customer_id
         left join {{ ref('stg_ml__customer_lifetime_value') }} as lifetime
