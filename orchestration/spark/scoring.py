@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from orchestration.settings import PROJECT_ROOT, Settings
-from orchestration.spark.session import session
+from orchestration.spark.session import SparkUnavailableError, session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -82,16 +82,12 @@ def prefixed(query: str, prefix: str) -> str:
 
 
 def _rows(spark: SparkSession, settings: Settings, query: str, parameters: Sequence[Any]) -> DataFrame:
-    """The rows of a query, decimals as doubles; a catalog that has forgotten its tables is told of them."""
+    """The rows of a query, decimals as doubles."""
     from pyspark.sql import functions
     from pyspark.sql.types import DecimalType
 
     for schema, table in sorted(set(_TABLE.findall(query))):
-        there = f"{settings.spark_prefix}{schema}"
-        if not spark.catalog.tableExists(f"{there}.{table}"):
-            spark.sql(f"create schema if not exists {there}")
-            folder = str(settings.spark / schema / table).replace("\\", "\\\\").replace("'", "\\'")
-            spark.sql(f"create table if not exists {there}.{table} using parquet location '{folder}'")
+        _find(spark, settings, schema, table)
     rows = spark.sql(prefixed(query, settings.spark_prefix), args=list(parameters) or None)
     return rows.select(
         *(
@@ -99,6 +95,29 @@ def _rows(spark: SparkSession, settings: Settings, query: str, parameters: Seque
             for field in rows.schema.fields
         )
     )
+
+
+def _find(spark: SparkSession, settings: Settings, schema: str, table: str) -> None:
+    """See that a table is this home's; a catalog that has forgotten it is told of its files, as dbt's hooks do.
+
+    Raises:
+        SparkUnavailableError: The schema is another home's.
+    """
+    there, folder = f"{settings.spark_prefix}{schema}", settings.spark / schema
+    spark.sql(f"create schema if not exists {there} location {_literal(folder)}")
+    told = {row[0]: row[1] for row in spark.sql(f"describe schema {there}").collect()}
+    if not told["Location"].endswith(str(folder)):
+        raise SparkUnavailableError(
+            f"schema {there} on Spark lies in {told['Location']}, not in {folder}. It belongs to another home, or to "
+            "somebody else: set another PULSE_SPARK_PREFIX."
+        )
+    if not spark.catalog.tableExists(f"{there}.{table}"):
+        spark.sql(f"create table {there}.{table} using parquet location {_literal(folder / table)}")
+
+
+def _literal(path: Path) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _mapper(scorer: Scorer, columns: list[tuple[str, str]], whole: str | None) -> Callable[[Batches], Batches]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -255,6 +256,16 @@ def test_of_a_sample_the_models_are_fitted_to_everyone(shop: Shop) -> None:
     # the same fit, but for the last digits of sums
     numbers = here.select_dtypes("float64").columns
     np.testing.assert_allclose(there[numbers], here[numbers], rtol=1e-6, atol=1.5e-4)
+
+
+def test_what_belongs_to_another_home_is_refused(shop: Shop, tmp_path: Path) -> None:
+    from orchestration.spark.scoring import read
+    from orchestration.spark.session import SparkUnavailableError
+
+    assert len(read(shop.settings, "select customer_id from marts.customer_rfm")) > 0
+    other = shop.settings.model_copy(update={"home": tmp_path})
+    with pytest.raises(SparkUnavailableError, match="belongs to another home"):
+        read(other, "select customer_id from marts.customer_rfm")
 
 
 def _read(shop: Shop, query: str, parameters: list[Any]) -> pd.DataFrame:
