@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,15 @@ class Refresh:
             return connection.execute(sql).fetchall()
 
 
-def run_pipeline(home: Path, job: str = "refresh", only: str | None = None, **overrides: Any) -> Refresh:
+def run_pipeline(
+    home: Path, job: str = "refresh", only: str | Sequence[str] | None = None, **overrides: Any
+) -> Refresh:
     """Run a job as `pulse` does, in this process and with a history in memory.
 
     Args:
         home: The home.
         job: Name of the job.
-        only: Key of the one asset to materialize, as ticked in the UI; all of the job's by default.
+        only: Key or keys of the assets to materialize, as ticked in the UI; all of the job's by default.
         **overrides: Settings by field name; nothing comes from the environment.
     """
     import dagster as dg
@@ -62,7 +64,8 @@ def run_pipeline(home: Path, job: str = "refresh", only: str | None = None, **ov
             metadata["/".join(event.asset_key.path)] = event.materialization.metadata
 
     with dg.DagsterInstance.ephemeral() as instance:
-        selection = [dg.AssetKey(only.split("/"))] if only else None
+        keys = [only] if isinstance(only, str) else only
+        selection = [dg.AssetKey(key.split("/")) for key in keys] if keys else None
         succeeded = run_job(build_defs(settings), job, instance, listen, selection)
     progress.finish(succeeded)
     return Refresh(succeeded, output.getvalue(), home, metadata)
