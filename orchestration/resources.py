@@ -322,7 +322,8 @@ class Warehouse(DuckDBResource):
             )
 
     def reset(self) -> None:
-        """Remove the warehouse and its companion; the published file stays as it is."""
+        """Remove the warehouse, its companion and what Spark has built; the published file stays as it is."""
+        shutil.rmtree(Path(self.database).with_name("spark"), ignore_errors=True)
         for path in (Path(self.database), Path(self.work)):
             for file in (path, path.with_name(f"{path.name}.wal")):
                 file.unlink(missing_ok=True)
