@@ -270,7 +270,6 @@ def test_what_may_not_be_carried_on_is_built_anew(runs: Runs) -> None:
     )
     assert wrong["days"].tolist() == [1]
     assert wrong["sessions"].iloc[0] > 5
-    print(wrong.T)
     assert wrong["customers"].iloc[0] > 5
     assert wrong["features"].iloc[0] > 5
 
