@@ -6,6 +6,7 @@ imported when a job starts.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -40,6 +41,8 @@ def execute(job: str, settings: Settings, console: Console, *, verbose: bool = F
     before = _identity(settings.published)
     # dbt's semaphores have a process of their own to look after them; that they are left to it is nobody's concern.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+    # A log that cannot be written, for want of room, is no reason for a traceback a line: what is wrong is told below.
+    logging.raiseExceptions = False
     with _ending_at_once(settings, before):
         try:
             succeeded, failures = _run(job, settings, console, before, verbose=verbose)
