@@ -264,7 +264,9 @@ def test_what_may_not_be_carried_on_is_built_anew(runs: Runs) -> None:
             (select count(*) from marts.fct_sessions where event_count = -1) as sessions,
             (select count(*) from marts.customer_metrics where purchase_count = -1) as customers,
             (select count(*) from marts.customer_features where product_count = -1) as features,
-            (select count(*) from marts.customer_features where product_count = -1 and churned_90d is null) as unlabelled,
+            (
+                select count(*) from marts.customer_features where product_count = -1 and churned_90d is null
+            ) as unlabelled,
             (select count(*) from marts.customer_rfm_history where segment = 'wrong') as scores
         """
     )
