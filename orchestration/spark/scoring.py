@@ -133,7 +133,7 @@ def _mapper(scorer: Scorer, columns: list[tuple[str, str]], whole: str | None) -
             if kind == "date":
                 column = pd.to_datetime(column).dt.date
             if kind in ("date", "string"):
-                column = column.astype(object).where(column.notna(), None)
+                column = column.astype(object).mask(column.isna(), None)
             ready[name] = column
         return pd.DataFrame(ready)
 
