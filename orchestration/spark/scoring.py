@@ -126,8 +126,6 @@ def _mapper(scorer: Scorer, columns: list[tuple[str, str]], whole: str | None) -
     Nothing of this module may be referred to inside, for executors know `ml` and no more of the project.
     """
 
-    nothing: Any = None
-
     def typed(scored: pd.DataFrame) -> pd.DataFrame:
         ready = {}
         for name, kind in columns:
@@ -135,7 +133,7 @@ def _mapper(scorer: Scorer, columns: list[tuple[str, str]], whole: str | None) -
             if kind == "date":
                 column = pd.to_datetime(column).dt.date
             if kind in ("date", "string"):
-                column = column.astype(object).where(column.notna(), nothing)
+                column = column.astype(object).mask(column.isna(), None)
             ready[name] = column
         return pd.DataFrame(ready)
 

@@ -16,14 +16,14 @@ def _spark_can_be_tried() -> None:
         pytest.skip(why)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A Connect server with two local threads."""
     with spark_servers(tmp_path_factory.mktemp("server"), "local") as settings:
         yield settings
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A Connect server on a master with two workers."""
     with spark_servers(tmp_path_factory.mktemp("cluster"), "cluster") as settings:

@@ -1,7 +1,7 @@
 """Worlds that two engines could see differently, built on DuckDB and on Spark and compared row for row.
 
 As a script, `make spark-compare`: each world in full, on a Connect server and on a cluster with two workers; it prints
-what was compared and what it took. The tests of this folder build the smallest world on the first.
+what was compared and what it took. The tests of this folder build a few tables of the smallest world.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -233,6 +233,24 @@ WORLDS = (
 )
 
 
+def upstream_of(manifest: Mapping[str, Any], models: Sequence[str]) -> list[str]:
+    """Keys of models and of all that they are made from, but for raw data.
+
+    Args:
+        manifest: dbt's manifest.
+        models: Their names.
+    """
+    nodes = manifest["nodes"]
+    waiting = [unique_id for unique_id, node in nodes.items() if node["name"] in models]
+    found: set[str] = set()
+    while waiting:
+        unique_id = waiting.pop()
+        if unique_id not in found and unique_id in nodes:
+            found.add(unique_id)
+            waiting += nodes[unique_id]["depends_on"].get("nodes", [])
+    return sorted(f"{nodes[each]['config']['schema']}/{nodes[each]['name']}" for each in found)
+
+
 def refreshed(home: Path, source: Path | str, **overrides: Any) -> Refresh:
     """A refresh that must succeed."""
     refresh = run_pipeline(home, source=str(source), **overrides)
@@ -241,12 +259,12 @@ def refreshed(home: Path, source: Path | str, **overrides: Any) -> Refresh:
 
 
 def checks(home: Path) -> dict[str, str]:
-    """How every check of the published refresh came out."""
-    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
+    """How every check of the last refresh came out."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         return dict(
             connection.execute(
                 "select check_name || ' on ' || asset, max_by(status, recorded_at) from meta.check_results"
-                " where refresh = (select max(refresh) from meta.refreshes where status = 'published') group by 1"
+                " where refresh = (select max(refresh) from meta.check_results) group by 1"
             ).fetchall()
         )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.resources import META_TABLES
+from orchestration.resources import META_TABLES, build_resources
+from orchestration.settings import Settings
 from orchestration.spark.tables import READ_FROM_WORK, SparkTable, hand_over, remove_unfinished, tables_of, take_over
 from tests.conftest import ROOT
 
@@ -160,6 +161,14 @@ def test_what_was_half_written_is_removed_and_nothing_else(spark: Path) -> None:
     assert ORDERS.is_whole(spark)
     assert not STAGED.folder(spark).exists()
     assert file.exists()
+
+
+@pytest.mark.parametrize("target", ["duckdb", "spark"])
+def test_a_home_that_begins_anew_keeps_no_names_in_the_files_of_spark(tmp_path: Path, target: str) -> None:
+    settings = Settings(home=tmp_path, target=target)
+    written(ORDERS.folder(settings.spark), "select 'Jane' as name")
+    build_resources(settings)["warehouse"].reset()
+    assert not settings.spark.exists()
 
 
 def test_the_manifest_names_the_tables() -> None:
