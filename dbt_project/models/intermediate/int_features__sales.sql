@@ -79,7 +79,9 @@ with
         from {{ ref('int_purchases__summed') }}
         where
             customer_id is not null and line_count > 0
-            and {{ "customer_id in (select wanted_lines.customer_id from wanted_lines)" if is_incremental() else "1 = 1" }}
+            and {{
+                "customer_id in (select wanted_lines.customer_id from wanted_lines)" if is_incremental() else "1 = 1"
+            }}
     ),
 
     category_starts as (
