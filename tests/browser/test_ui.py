@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 from selenium import webdriver
@@ -21,20 +22,37 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
+from orchestration.instance import open_instance
+from orchestration.settings import Settings
+
 TO_START, TO_REFRESH, TO_END = 120, 240, 60
 """Seconds, for busy cores."""
+
+GROUPS = {
+    *("raw", "seeds", "staging", "intermediate", "customers", "sales", "rfm", "tickets", "web", "marketing"),
+    *("quality", "ml", "insights", "reports", "exports", "published"),
+}
 
 ASSETS = """{
   assetNodes {
     assetKey { path }
+    groupName
     description
-    assetMaterializations(limit: 1) { runId }
+    owners { ... on TeamAssetOwner { team } }
+    assetMaterializations(limit: 1) { runId metadataEntries { label } }
     assetChecksOrError { ... on AssetChecks { checks {
       name
       blocking
       executionForLatestMaterialization { status evaluation { severity } }
     } } }
   }
+}"""
+
+AUTOMATION = """{
+  repositoriesOrError { ... on RepositoryConnection { nodes {
+    schedules { name scheduleState { status } }
+    sensors { name sensorState { status } }
+  } } }
 }"""
 
 LOCATIONS = """{
@@ -144,6 +162,59 @@ def test_materialize_all(chromium: webdriver.Chrome, ui: Ui) -> None:
             assert execution is not None, f"{check['name']} on {name} did not run"
             warned = execution["evaluation"]["severity"] == "WARN" and not check["blocking"]
             assert execution["status"] == "SUCCEEDED" or warned, f"{check['name']} on {name}"
+
+
+def test_every_asset_says_what_it_is_and_what_came_of_it(ui: Ui) -> None:
+    nodes = ui.ask(ASSETS)["assetNodes"]
+    assert {node["groupName"] for node in nodes} == GROUPS
+    for node in nodes:
+        name = "/".join(node["assetKey"]["path"])
+        (materialization,) = node["assetMaterializations"]
+        labels = {entry["label"] for entry in materialization["metadataEntries"]}
+        assert labels & {"dagster/row_count", "size_bytes", "drafts"}, f"{name} says nothing of its size: {labels}"
+        assert node["owners"], f"{name} has no owner"
+
+
+def test_the_lineage_shows_the_groups(chromium: webdriver.Chrome, ui: Ui) -> None:
+    chromium.get(f"{ui.address}/asset-groups/")
+    for group in sorted(GROUPS):
+        wait(chromium, TO_START).until(expected_conditions.text_to_be_present_in_element((By.TAG_NAME, "body"), group))
+
+
+def test_schedule_and_sensors_are_on(chromium: webdriver.Chrome, ui: Ui) -> None:
+    (repository,) = ui.ask(AUTOMATION)["repositoriesOrError"]["nodes"]
+    states = {each["name"]: each["scheduleState"]["status"] for each in repository["schedules"]}
+    states |= {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]}
+    assert states == dict.fromkeys(("daily_refresh", "landing", "failures", "alerts"), "RUNNING")
+    chromium.get(f"{ui.address}/automation")
+    for name in states:
+        wait(chromium, TO_START).until(expected_conditions.text_to_be_present_in_element((By.TAG_NAME, "body"), name))
+
+
+def test_a_failing_check_is_seen_where_one_looks(
+    chromium: webdriver.Chrome, ui: Ui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (node,) = [each for each in ui.ask(ASSETS)["assetNodes"] if each["assetKey"]["path"] == ["marts", "customer_360"]]
+    check = min(each["name"] for each in node["assetChecksOrError"]["checks"])
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    with open_instance(Settings.from_environment({}, home=ui.home), ui_is_open=True) as instance:
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(["marts", "customer_360"]),
+                check_name=check,
+                passed=False,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description="7 rows are wrong",
+            )
+        )
+    for page in ("asset-groups/~%22marts%2Fcustomer_360%22", "assets/marts/customer_360?view=overview"):
+        chromium.get(f"{ui.address}/{page}")
+        wait(chromium, TO_START).until(
+            expected_conditions.text_to_be_present_in_element((By.TAG_NAME, "body"), "1 failed")
+        )
+    chromium.get(f"{ui.address}/assets/marts/customer_360?view=checks")
+    wait(chromium, TO_START).until(expected_conditions.text_to_be_present_in_element((By.TAG_NAME, "body"), check))
+    wait(chromium, TO_START).until(expected_conditions.text_to_be_present_in_element((By.TAG_NAME, "body"), "Failed"))
 
 
 def test_the_refresh_is_published(ui: Ui) -> None:
