@@ -9,6 +9,7 @@
 
 -- depends_on: {{ ref('int_sales__changed') }}
 -- depends_on: {{ ref('int_cutoffs__listed') }}
+{% set is_new = "cutoff_date not in (select kept.cutoff_date from " ~ this ~ " as kept)" %}
 with
     features as (
         select
@@ -18,7 +19,7 @@ with
             order_count as frequency,
             net_revenue as monetary
         from {{ ref('customer_features') }}
-        where {{ "cutoff_date not in (select kept.cutoff_date from " ~ this ~ " as kept)" if is_incremental() else "1 = 1" }}
+        where {{ is_new if is_incremental() else "1 = 1" }}
     ),
 
     cuts as (
