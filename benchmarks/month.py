@@ -141,7 +141,7 @@ class Home:
         with writer_lock(self.settings.home):
             succeeded = run_job(definitions, "refresh", self._instance, progress)
         at = now()
-        failures = [failure(at.isoformat(), "refresh", progress.failures, at, has_published=True)] * (not succeeded)
+        failures = [failure(at.isoformat(), "refresh", progress.failures, at, "")] * (not succeeded)
         tell(self.settings, lambda _: None, failures)
         return succeeded, output.getvalue()
 

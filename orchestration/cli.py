@@ -1,11 +1,12 @@
-"""`pulse`: what people type. Reads the options, runs the jobs, prints progress, warnings and the summary.
+"""`pulse`: what people type. Reads the options, calls what does the work, and tells what went wrong in one line.
 
 Nothing is computed here. Dagster and dbt are imported inside the commands, so that `--help` and mistakes are quick.
+How a job is run and shown is in `orchestration.refreshing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,12 +14,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from rich.console import Console
 
+from orchestration.refreshing import INTERRUPTED, execute
 from orchestration.settings import Settings, SettingsError, check_home, check_source
 
 if TYPE_CHECKING:
     import duckdb
-
-_MOST_ALERTS_SHOWN = 5
 
 _HOME = click.option(
     "--home", type=click.Path(file_okay=False, path_type=Path), help="Folder for everything; data/ by default."
@@ -29,9 +29,22 @@ _SOURCE = click.option(
 _AS_OF = click.option(
     "--as-of", metavar="DATE", help="Day to compute for, YYYY-MM-DD; the day of the latest event by default."
 )
+_VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Show every asset, not only every stage.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Pulse(click.Group):
+    """Commands that Ctrl+C ends with a line and the exit code of shells."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\npulse: interrupted.", err=True)
+            raise SystemExit(INTERRUPTED) from None
+
+
+@click.group(cls=_Pulse, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="customer-pulse")
 def main() -> None:
     """Customer tables from a folder of sales exports."""
@@ -42,11 +55,12 @@ def main() -> None:
 @_AS_OF
 @_HOME
 @click.option("--full-refresh", is_flag=True, help="Read every file again and rebuild every table.")
-def run(source: str | None, as_of: str | None, home: Path | None, full_refresh: bool) -> None:
+@_VERBOSE
+def run(source: str | None, as_of: str | None, home: Path | None, *, full_refresh: bool, verbose: bool) -> None:
     """Refresh everything, publish it and print a summary."""
     settings = _settings(is_read=True, source=source, as_of=as_of, home=home, full_refresh=full_refresh or None)
     console = Console()
-    if not _execute("refresh", settings, console):
+    if not execute("refresh", settings, console, verbose=verbose):
         raise SystemExit(1)
     from orchestration.summary import print_summary
 
@@ -55,10 +69,11 @@ def run(source: str | None, as_of: str | None, home: Path | None, full_refresh: 
 
 @main.command()
 @_HOME
-def publish(home: Path | None) -> None:
+@_VERBOSE
+def publish(home: Path | None, *, verbose: bool) -> None:
     """Publish what is in the warehouse, if every blocking check has passed."""
     settings = _settings(home=home)
-    if not _execute("publish", settings, Console()):
+    if not execute("publish", settings, Console(), verbose=verbose):
         raise SystemExit(1)
 
 
@@ -67,12 +82,13 @@ def publish(home: Path | None) -> None:
 @_AS_OF
 @_HOME
 @click.option("--if-absent", is_flag=True, help="Only where there is no raw data yet.")
-def raw(source: str | None, as_of: str | None, home: Path | None, if_absent: bool) -> None:
+@_VERBOSE
+def raw(source: str | None, as_of: str | None, home: Path | None, *, if_absent: bool, verbose: bool) -> None:
     """Read the source into raw Parquet, and nothing else."""
     settings = _settings(is_read=True, source=source, as_of=as_of, home=home)
     if if_absent and (settings.raw / "pulse" / "clock" / "clock.parquet").exists():
         return
-    if not _execute("raw", settings, Console()):
+    if not execute("raw", settings, Console(), verbose=verbose):
         raise SystemExit(1)
 
 
@@ -81,7 +97,7 @@ def raw(source: str | None, as_of: str | None, home: Path | None, if_absent: boo
 @_HOME
 def query(sql: str, home: Path | None) -> None:
     """Run SQL on the published file and print the result."""
-    with _published(_settings(home=home)) as connection:
+    with _published(_settings(is_written=False, home=home)) as connection:
         console = Console()
         connection.sql(sql).show(max_width=console.width if console.is_terminal else 1000)
 
@@ -116,7 +132,7 @@ def simulate(file_format: str, out: Path, gallery: Path | None, as_of: str | Non
     """Write the synthetic business as files, a folder a table, to be read like anybody's."""
     from orchestration.simulation import SimulationError, write_simulation
 
-    settings = _settings(as_of=as_of)
+    settings = _settings(is_written=False, as_of=as_of)
     try:
         write_simulation(settings, out, file_format, gallery, click.echo)
     except SimulationError as error:
@@ -138,7 +154,7 @@ def check(path: Path | None, write: bool, home: Path | None) -> None:
     from orchestration import file_check
     from sources.delivery import SourceError
 
-    settings = _settings(home=home)
+    settings = _settings(is_written=False, home=home)
     try:
         readable = file_check.check(Console(), settings, path or settings.landing, write=write)
     except SourceError as error:
@@ -154,7 +170,7 @@ def quarantine(out: Path | None, home: Path | None) -> None:
     """Show the rows that were refused, and hand them back for mending."""
     from orchestration import file_check
 
-    file_check.show_quarantine(Console(), _settings(home=home), out)
+    file_check.show_quarantine(Console(), _settings(is_written=False, home=home), out)
 
 
 @sources.command()
@@ -172,7 +188,7 @@ def customer(customer: str, home: Path | None) -> None:
     """Show one CUSTOMER, by id, name or e-mail address, and write the customer's page for the browser."""
     from orchestration.customer_view import UnknownCustomerError, find_customer, print_customer, read_customer
 
-    settings = _settings(home=home)
+    settings = _settings(is_written=False, home=home)
     with _published(settings) as connection:
         try:
             customer_id = find_customer(connection, customer)
@@ -186,8 +202,11 @@ def customer(customer: str, home: Path | None) -> None:
         try:
             page = write_customer_page(connection, customer_id, settings.reports)
         except OSError as error:
-            raise _PublishedFileError(f"the page cannot be written: {error}") from None
-    console.print(f"\nPage: {page}", markup=False, highlight=False, soft_wrap=True)
+            # What was asked for has been shown; a home that may only be read has no place for a page.
+            told = f"no page, {settings.reports} cannot be written to ({error.strerror})."
+        else:
+            told = str(page)
+    console.print(f"\nPage: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
 @main.command()
@@ -198,7 +217,7 @@ def alerts(severity: str | None, as_json: bool, home: Path | None) -> None:
     """Show what is unusual, and what the last checks warn of."""
     from orchestration.alerts_view import alerts_as_json, print_alerts, read_alerts, read_refresh, read_warnings
 
-    with _published(_settings(home=home)) as connection:
+    with _published(_settings(is_written=False, home=home)) as connection:
         told = read_alerts(connection, severity), read_warnings(connection), *read_refresh(connection)
     if as_json:
         click.echo(alerts_as_json(*told))
@@ -223,7 +242,7 @@ def export(name: str | None, file_format: str | None, out: Path | None, personal
     """Write the published export NAME to a file; without a name, show the names."""
     from orchestration import exports
 
-    with _published(_settings(home=home)) as connection:
+    with _published(_settings(is_written=False, home=home)) as connection:
         available = exports.exports_in(connection)
         if name is None:
             for each in available:
@@ -262,7 +281,7 @@ def doctor(source: str | None, home: Path | None) -> None:
     """Look the home over and explain what is wrong; nothing is changed."""
     from orchestration.doctor import examine, print_findings
 
-    settings = _settings(source=source, home=home)
+    settings = _settings(is_written=False, source=source, home=home)
     raise SystemExit(0 if print_findings(Console(), examine(settings)) else 1)
 
 
@@ -311,7 +330,7 @@ def rollback(refresh: int | None, *, only_list: bool, home: Path | None) -> None
     """Put an earlier published version back: the one before, or that of REFRESH."""
     from orchestration.versions import RollbackError, kept_versions, published_refresh, roll_back
 
-    settings = _settings(home=home)
+    settings = _settings(is_written=not only_list, home=home)
     if only_list:
         seen = published_refresh(settings)
         for version in kept_versions(settings):
@@ -398,13 +417,14 @@ def _fail(error: Exception) -> NoReturn:
     raise SystemExit(1) from None
 
 
-def _settings(*, is_read: bool = False, **overrides: Any) -> Settings:
-    """The settings, of which the source must be there if it is to be read."""
+def _settings(*, is_read: bool = False, is_written: bool = True, **overrides: Any) -> Settings:
+    """The settings, of which the source must be there if it is to be read, and the home writable if that is needed."""
     try:
         settings = Settings.from_environment(**overrides)
         if is_read:
             check_source(settings)
-        check_home(settings)
+        if is_written:
+            check_home(settings)
         return settings
     except SettingsError as error:
         message = str(error)
@@ -414,82 +434,3 @@ def _settings(*, is_read: bool = False, **overrides: Any) -> Settings:
             )
         click.echo(f"pulse: {message}", err=True)
         raise SystemExit(2) from None
-
-
-def _execute(job: str, settings: Settings, console: Console) -> bool:
-    """Run a job in this process, one line an asset.
-
-    Returns:
-        Whether it succeeded.
-    """
-    with console.status("starting"):
-        # Before Dagster and dbt: for each of scipy's functions it looks through every module there is.
-        import skops.io  # noqa: F401
-
-        from orchestration.dbt import DbtError
-        from orchestration.definitions import build_defs
-        from orchestration.instance import close_dead_runs, open_instance, run_job
-        from orchestration.lock import writer_lock
-        from orchestration.resources import build_resources
-        from orchestration.spark.session import SparkUnavailableError
-
-        try:
-            if settings.target == "spark":
-                from orchestration.spark.client import require_server
-
-                require_server(settings)
-            definitions = build_defs(settings)
-        except (DbtError, SparkUnavailableError) as error:
-            console.print("[red]✗[/] ", end="")
-            _said(console)(str(error))
-            _tell(console, settings, job, [str(error)])
-            return False
-    from orchestration.progress import Progress
-
-    progress = Progress(console)
-    before = _identity(settings.published)
-    # Held to the end of the run, so that no other process takes this run for dead.
-    with open_instance(settings, _said(console)) as instance, writer_lock(settings.home, _said(console)):
-        close_dead_runs(settings, instance)
-        succeeded = run_job(definitions, job, instance, progress)
-        if not succeeded and settings.warehouse.exists():
-            build_resources(settings)["warehouse"].fail_refresh()
-    progress.finish(succeeded)
-    _tell(console, settings, job, progress.failures)
-    if not succeeded and before is not None:
-        is_new = _identity(settings.published) != before
-        state = "was replaced before that; it is whole, and of this refresh" if is_new else "is as it was before"
-        console.print(f"{settings.published} {state}.", markup=False, highlight=False)
-    return succeeded
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    """Tells a file from the one that replaces it; None where there is none."""
-    return (file.stat().st_ino, file.stat().st_mtime_ns) if file.exists() else None
-
-
-def _tell(console: Console, settings: Settings, job: str, failures: list[str]) -> None:
-    """Send new alerts, and why a job failed, to whoever is to know."""
-    from orchestration.notify import failure, tell
-    from orchestration.resources import now
-
-    at = now()
-    run_id = f"{settings.home}, {at.isoformat()}"
-    further = [failure(run_id, job, failures, at, has_published=settings.published.exists())] if failures else []
-    alerts: list[str] = []
-    # What has failed has been printed already.
-    report = tell(
-        settings, _said(console), further, show=lambda told: alerts.append(told.line) if told not in further else None
-    )
-    for line in alerts[:_MOST_ALERTS_SHOWN]:
-        console.print(f"Alert, {line}", markup=False, highlight=False, soft_wrap=True)
-    if len(alerts) > _MOST_ALERTS_SHOWN:
-        console.print(f"and {len(alerts) - _MOST_ALERTS_SHOWN} more alerts: `pulse alerts` shows them", highlight=False)
-    if report.waiting:
-        console.print(
-            f"{report.waiting} alerts wait to be sent; they are sent after the next refresh.", highlight=False
-        )
-
-
-def _said(console: Console) -> Callable[[str], None]:
-    return lambda message: console.print(message, markup=False, highlight=False, soft_wrap=True)

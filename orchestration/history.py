@@ -29,6 +29,8 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._open: dict[str, Connection] = {}
+        self._tables: set[str] = set()
+        self._columns: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -70,6 +72,18 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         connection = self._open.pop(shard)
         connection.close()
         connection.engine.dispose()
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether there is such a table; asked several times an event, and once there it stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        # Overrides a private method of the pinned version, for the same reason.
+        if column_name not in self._columns and super()._has_asset_key_col_on_connection(conn, column_name):
+            self._columns.add(column_name)
+        return column_name in self._columns
 
     def dispose(self) -> None:
         """Close all files."""

@@ -1,13 +1,23 @@
 """A folder of files that is published as a whole: filled beside the published one, put in its place by publish.
 
-What lies in the folder is made elsewhere. Readers find the files of one refresh, never of two.
+What lies in the folder is made elsewhere. Readers find the files of one refresh, never of two, and never none: where
+the system can do it (Linux), old and new change places in one step.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+_HERE = -100
+"""AT_FDCWD: paths count from the working folder."""
+_EXCHANGE = 2
+"""RENAME_EXCHANGE."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +62,51 @@ class PublishedFolder:
         waiting = self.waiting(refresh)
         if not waiting.exists():
             return
-        shutil.rmtree(self._old, ignore_errors=True)
-        if self.published.exists():
+        if not self.published.exists():
+            waiting.rename(self.published)
+            return
+        # Tells afterwards which of the two is the new one, whenever the process dies.
+        self._note.write_text(f"{waiting.stat().st_ino} {waiting.name}", encoding="utf-8")
+        if not _exchange(waiting, self.published):
             self.published.rename(self._old)
-        waiting.rename(self.published)
-        shutil.rmtree(self._old, ignore_errors=True)
+            waiting.rename(self.published)
+        self.recover()
 
     def recover(self) -> None:
-        """Put back what a process left that died between the two steps in which a folder is replaced."""
-        if self._old.exists() and not self.published.exists():
+        """Finish what a process left that died while it replaced the folder; what is no longer needed goes."""
+        if self._note.exists():
+            inode, _, name = self._note.read_text(encoding="utf-8").partition(" ")
+            if name and self.published.exists() and str(self.published.stat().st_ino) == inode:
+                # The new files are in place: what has their name now is what they replaced.
+                shutil.rmtree(self.home / name, ignore_errors=True)
+            self._note.unlink()
+        if not self.published.exists() and self._old.exists():
             self._old.rename(self.published)
+        shutil.rmtree(self._old, ignore_errors=True)
 
     @property
     def _old(self) -> Path:
         return self.home / f".{self.name}-old"
+
+    @property
+    def _note(self) -> Path:
+        return self.home / f".{self.name}-exchange"
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change names in one step, so that neither name is ever without one.
+
+    Returns:
+        Whether this system and its file system can do that; if not, nothing has happened.
+    """
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    # Told like every other renaming; this one Python does not know.
+    sys.audit("os.rename", str(one), str(other), -1, -1)
+    if renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(one), None, str(other))

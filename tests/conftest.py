@@ -41,7 +41,7 @@ def run_pipeline(
     Args:
         home: The home.
         job: Name of the job.
-        only: Key or keys of the assets to materialize, as ticked in the UI; all of the job's by default.
+        only: Key of the asset to materialize, or of several, as ticked in the UI; all of the job's by default.
         **overrides: Settings by field name; nothing comes from the environment.
     """
     import dagster as dg
@@ -54,7 +54,7 @@ def run_pipeline(
 
     settings = Settings.from_environment({}, home=home, **overrides)
     output = io.StringIO()
-    progress = Progress(Console(file=output, width=400))
+    progress = Progress(Console(file=output, width=400), verbose=True)
     metadata: dict[str, Mapping[str, Any]] = {}
 
     def listen(entry: Any) -> None:

@@ -7,11 +7,13 @@ How files are judged complete is decided in `orchestration.landing`, how message
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import dagster as dg
 import duckdb
 
 from orchestration.automation.jobs import REFRESH
+from orchestration.disk import full_disk
 from orchestration.landing import look, remembered
 from orchestration.lock import writer_lock_if_free
 from orchestration.notify import failure, tell
@@ -47,10 +49,13 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     def failures(context: dg.RunFailureSensorContext) -> dg.SkipReason:
         reasons = [failure_text(event) for event in context.get_step_failure_events()]
         reasons = reasons or [context.failure_event.message or "The run failed."]
+        reasons += filter(None, [full_disk(settings, reasons)])
         note_failure(settings)
         run = context.dagster_run
         what = run.job_name if not run.job_name.startswith("__") else "run"
-        message = failure(run.run_id, what, reasons, now(), has_published=settings.published.exists())
+        stats = context.instance.get_run_stats(run.run_id)
+        state = state_after(settings.published, stats.start_time, stats.end_time)
+        message = failure(run.run_id, what, reasons, now(), state)
         return dg.SkipReason(str(tell(settings, context.log.warning, [message])) or "Told already.")
 
     @dg.sensor(
@@ -118,6 +123,21 @@ def note_failure(settings: Settings, patience_seconds: float = 5) -> bool:
         if time.monotonic() >= until:
             return False
         time.sleep(0.5)
+
+
+def state_after(published: Path, began: float | None, ended: float | None) -> str:
+    """What a failed run means for readers: it may have published before it failed.
+
+    Args:
+        published: The published file.
+        began: When the run began, in seconds since 1970, where that is known.
+        ended: When it ended, likewise.
+    """
+    if not published.exists():
+        return "Nothing has been published yet."
+    if began is not None and began <= published.stat().st_mtime <= (ended or time.time()):
+        return "The published file was replaced before that; it is whole, and of this refresh."
+    return "The published file is as it was before."
 
 
 def _named(names: list[str]) -> str:

@@ -110,7 +110,7 @@ def published_alerts(published: Path, least: str) -> list[Message]:
     return sorted(counting, key=lambda message: -SEVERITIES.index(message.severity))
 
 
-def failure(run_id: str, what: str, reasons: Sequence[str], at: datetime, *, has_published: bool) -> Message:
+def failure(run_id: str, what: str, reasons: Sequence[str], at: datetime, state: str) -> Message:
     """The message that a run has failed.
 
     Args:
@@ -118,14 +118,13 @@ def failure(run_id: str, what: str, reasons: Sequence[str], at: datetime, *, has
         what: What it was to do, such as ``refresh``.
         reasons: Why it failed, a few sentences.
         at: When it failed.
-        has_published: Whether there is an earlier published file, which stays.
+        state: What that means for readers, in a sentence.
     """
-    stays = "The published file is as it was before." if has_published else "Nothing has been published yet."
     return Message(
         message_id=f"failed:{run_id}",
         kind="refresh_failed",
         severity="critical",
         title=f"The {what} of {at:%Y-%m-%d %H:%M} UTC failed.",
-        evidence=" ".join([*reasons, stays]),
+        evidence=" ".join([*reasons, state]),
         first_seen_on=f"{at:%Y-%m-%d}",
     )

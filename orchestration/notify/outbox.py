@@ -1,8 +1,8 @@
 """Messages that were sent or wait to be, in one file of a home: each goes to each sink once, and none is lost.
 
-A message waits from the moment it is found until every sink has it, even if the finding is gone by then. A sink that
-fails is tried again, at growing intervals. A process that dies between sending and noting so sends again: at least
-once, hardly ever twice.
+A message waits from the moment it is found until every sink has it, even if the finding is gone by then. A finding that
+was gone and is there again is told again. A sink that fails is tried again, at growing intervals. A process that dies
+between sending and noting so sends again: at least once, hardly ever twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from orchestration.notify.messages import Message
 from orchestration.notify.sinks import Sink, SinkError
 
 _DAYS_REMEMBERED = 400
-"""After so long a finding that is not found any more is forgotten, and told again should it come back."""
+"""After so long an event is forgotten."""
 _LONGEST_WAIT = timedelta(hours=1)
 
 
@@ -59,24 +59,46 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def deliver(self, found: Sequence[Message], sinks: Mapping[str, Sink], now: datetime) -> Report:
+    def deliver(
+        self,
+        found: Sequence[Message] | None,
+        sinks: Mapping[str, Sink],
+        now: datetime,
+        events: Sequence[Message] = (),
+    ) -> Report:
         """Take in what was found, and send what waits.
 
         Args:
-            found: Messages; those that were taken in before are left as they are.
+            found: Every finding there is now, or None where that cannot be told. Those that were taken in before are
+                left as they are; one that is not among them has healed, and is told again should it come back.
             sinks: Where messages go. A sink that is new gets what is found from now on.
             now: This moment, in UTC and without zone.
+            events: What happened once, such as a failed refresh; it cannot heal.
 
         Returns:
             What was sent, what failed and what waits. A sink's failure is no exception.
         """
         with self._locked() as state:
             messages = state["messages"]
-            for message in found:
-                known = messages.setdefault(
-                    message.message_id, {"waiting": sorted(sinks), "message": message.as_dict()}
-                )
+            for message in found or ():
+                known = messages.get(message.message_id)
+                if known is None or known.get("healed"):
+                    known = messages[message.message_id] = {"waiting": sorted(sinks), "message": message.as_dict()}
                 known["found_at"] = now.isoformat()
+            if found is not None:
+                present = {message.message_id for message in found}
+                for message_id, known in messages.items():
+                    known["healed"] = message_id not in present and not known.get("event", False)
+            for message in events:
+                messages.setdefault(
+                    message.message_id,
+                    {
+                        "waiting": sorted(sinks),
+                        "message": message.as_dict(),
+                        "event": True,
+                        "found_at": now.isoformat(),
+                    },
+                )
             for known in messages.values():
                 # Of a sink that is no longer wanted nobody waits for anything.
                 known["waiting"] = [name for name in known["waiting"] if name in sinks]
@@ -110,13 +132,13 @@ class Outbox:
 
     @staticmethod
     def _tidy(messages: dict[str, Any], now: datetime) -> None:
-        """Of what everyone has been told only the id stays, and not for ever."""
+        """Of what everyone has been told only the id stays: of a finding until it has healed, of an event for long."""
         oldest = (now - timedelta(days=_DAYS_REMEMBERED)).isoformat()
         for message_id, known in list(messages.items()):
             if known["waiting"]:
                 continue
             known.pop("message", None)
-            if known["found_at"] < oldest:
+            if known.get("healed") or known["found_at"] < oldest:
                 del messages[message_id]
 
     @contextmanager

@@ -19,23 +19,24 @@ def tell(
     further: Sequence[Message] = (),
     show: Callable[[Message], None] | None = None,
 ) -> Report:
-    """Send the published alerts that were not sent yet, and further messages; never fails a refresh.
+    """Send the published alerts that were not sent yet, and what happened; never fails a refresh.
 
     Args:
         settings: The home, and where messages go.
         log: Takes what went wrong.
-        further: Messages that are not in the published file, such as failures.
+        further: What happened once and is not in the published file, such as failures.
         show: Takes the messages of the log sink; they are lines of the log by default.
     """
     show = show or (lambda message: log(f"Alert, {message.line}"))
+    found = None
     try:
-        found = published_alerts(settings.published, settings.alert_severity)
+        if settings.published.exists():
+            found = published_alerts(settings.published, settings.alert_severity)
     except duckdb.Error as error:
-        # A published file that cannot be opened is no reason to keep silent about a failure.
+        # A published file that cannot be opened is no reason to keep silent about a failure, and heals nothing.
         log(f"The alerts in {settings.published} cannot be read: {error}")
-        found = []
     try:
-        report = Outbox(settings.alerts).deliver([*further, *found], build_sinks(settings, log, show), now())
+        report = Outbox(settings.alerts).deliver(found, build_sinks(settings, log, show), now(), further)
     except OSError as error:
         log(f"The outbox in {settings.alerts} cannot be used, nothing was sent: {error}")
         return Report()

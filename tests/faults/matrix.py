@@ -26,6 +26,7 @@ import duckdb
 from tests.conftest import ROOT
 from tests.faults import world
 
+INTERRUPTED = 130
 READER = """
 import json, sys, time, duckdb
 path, log = sys.argv[1:]
@@ -37,14 +38,17 @@ with open(log, "w") as out:
                     select
                         (select max(refresh) from meta.refreshes where status = 'published'),
                         (select count(*) from marts.fct_sales),
-                        (select sum(order_line_count) from (select count(*) as order_line_count from marts.fct_sales)),
-                        (select count(*) from marts.dim_customers) - (select count(*) from marts.customer_360)
-                ''').fetchone()
+                        (select cast(sum(net_revenue) as double) from marts.fct_sales),
+                        (select cast(sum(net_revenue) as double) from marts.daily_sales),
+                        (select count(*) from marts.dim_customers) - (select count(*) from marts.customer_360),
+                        (select count(*) from ml.churn_scores join marts.dim_customers using (customer_id))
+                            - (select count(*) from ml.churn_scores)
+                ''').fetchall()[0]
         except Exception as error:
             seen = ["error", str(error)]
         out.write(json.dumps(seen) + "\\n")
         out.flush()
-        time.sleep(.03)
+        time.sleep(.2)
 """
 HOLDER = """
 import sys, duckdb
@@ -59,7 +63,7 @@ else:
 print("held", flush=True)
 sys.stdin.readline()
 """
-FEWEST_LOOKS = 5
+FEWEST_LOOKS = 20
 FLIP, CUT = "bit flip", "truncated file"
 
 
@@ -207,7 +211,7 @@ def strike(workshop: Workshop, faults: Sequence[Fault], folder: Path) -> str:
                 _require(lambda: looks.exists() and looks.read_text().count("\n") > 0, "the reader never began")
                 words = [fault.hit(workshop, home) for fault in faults]
                 if not faults[-1].ends_well:
-                    _recover(workshop, home, plainly=all(fault.kind != "disk full" for fault in faults))
+                    _recover(workshop, home)
                     words.append("the next refresh published")
                 words += [_said(home, fault.words) for fault in faults if fault.words]
                 seen_till_then = looks.read_text().count("\n")
@@ -250,10 +254,14 @@ def _judge_looks(lines: list[str], *, hurts_readers: bool) -> None:
             if not hurts_readers:
                 raise FaultError(f"a reader met an error: {look[1]}")
             continue
-        refresh, sales, again, missing = look
-        right = world.COUNTS[world.ONE if refresh == 1 else world.TWO]
-        if sales != right or again != right or missing:
-            raise FaultError(f"a reader saw refresh {refresh} with {sales} sales instead of {right}")
+        refresh, *seen = look
+        part = world.ONE if refresh == 1 else world.TWO
+        right = [world.COUNTS[part], world.REVENUE[part], world.REVENUE[part], 0, 0]
+        if hurts_readers:
+            # Of a part they may read, but of one and the same part in all tables.
+            right = [seen[0], seen[1], seen[1], 0, 0]
+        if seen != right:
+            raise FaultError(f"a reader saw refresh {refresh} with {seen} instead of {right}")
 
 
 def _require(condition: Callable[[], bool], otherwise: str, seconds: float = 300) -> None:
@@ -265,12 +273,14 @@ def _require(condition: Callable[[], bool], otherwise: str, seconds: float = 300
 
 
 def _log(home: Path) -> str:
-    return (home.parent / "log").read_text(encoding="utf-8", errors="replace")
+    """What all commands have said in this home; damage between two refreshes comes before any of them."""
+    log = home.parent / "log"
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 
-def _recover(workshop: Workshop, home: Path, *, plainly: bool) -> None:
-    """The next refresh succeeds."""
-    if plainly and "Traceback" in _log(home):
+def _recover(workshop: Workshop, home: Path) -> None:
+    """The next refresh succeeds, and nothing before it was told in a way that nobody understands."""
+    if "Traceback" in _log(home):
         raise FaultError(f"a failure was told by a traceback:\n{_log(home)[-3000:]}")
     if workshop.pulse(home):
         raise FaultError(f"the next refresh failed:\n{_log(home)[-3000:]}")
@@ -305,7 +315,18 @@ def disk_full(place: str) -> Fault:
         (home / "filler").unlink()
         return "failed, then room again"
 
-    return Fault("disk full", place, hit)
+    return Fault("disk full", place, hit, "of 262 MB are free now")
+
+
+def interrupted(place: str) -> Fault:
+    def hit(workshop: Workshop, home: Path) -> str:
+        code = workshop.pulse(home, strike="interrupt", place=place)
+        if code != INTERRUPTED:
+            raise FaultError(f"the process ended with {code}:\n{_log(home)[-2000:]}")
+        return "ended at once with a line"
+
+    state = "was published before that" if place == "publish, pages" else "is as it was before"
+    return Fault("Ctrl+C", place, hit, state)
 
 
 def no_permission(place: str, what: str, strikes_at: str = "start") -> Fault:
@@ -319,8 +340,25 @@ def no_permission(place: str, what: str, strikes_at: str = "start") -> Fault:
     return Fault("permission denied", place, hit)
 
 
-def damaged(kind: str, place: str, what: str, *, words: str = "", hurts_readers: bool = False) -> Fault:
-    """A file that is truncated, or in which bits flip, between two refreshes; its time of change does not tell."""
+def right_given_back(place: str, what: str) -> Fault:
+    """What the owner of a home may not read, but may set the right of: the refresh does."""
+
+    def hit(workshop: Workshop, home: Path) -> str:
+        if code := workshop.pulse(home, strike="shut", place="start", what=what, obeys=True):
+            raise FaultError(f"the refresh did not give itself the right back ({code}):\n{_log(home)[-3000:]}")
+        return "the refresh gave its owner the right back, and published"
+
+    return Fault("permission denied", place, hit, ends_well=True)
+
+
+def damaged(
+    kind: str, place: str, what: str, *, words: str = "", hurts_readers: bool = False, pages: int | None = None
+) -> Fault:
+    """A file that is truncated, or in which bits flip, between two refreshes; its time of change does not tell.
+
+    The bits lie where they may, or where each page of so many bytes says what it is: SQLite has no checksums, and
+    cannot notice that a value has become another one.
+    """
 
     def hit(workshop: Workshop, home: Path) -> str:  # noqa: ARG001
         path = next(iter(sorted(home.glob(what))))
@@ -330,7 +368,8 @@ def damaged(kind: str, place: str, what: str, *, words: str = "", hurts_readers:
         else:
             with path.open("r+b") as file:
                 content = bytearray(file.read())
-                for at in range(len(content) // 7, len(content), max(1, len(content) // 5)):
+                places = range(len(content) // 7, len(content), max(1, len(content) // 5))
+                for at in range(pages, len(content), pages) if pages else places:
                     content[at] ^= 0b100
                 file.seek(0)
                 file.write(content)
@@ -442,6 +481,7 @@ def _unfinished_publish(home: Path) -> None:
 FAULTS = [
     *map(killed, ("raw", "raw, half in place", "raw, state", "staging", "marts", "ml", "insights", "pages")),
     *map(killed, ("publish", "publish, pages", "publish, version")),
+    *map(interrupted, ("raw", "raw, state", "marts", "ml", "insights", "publish, pages")),
     *map(disk_full, ("raw", "staging", "marts", "ml", "insights", "publish")),
     damaged(CUT, "raw month", "raw/shop/sales/2026-01.parquet", words="Raw data is damaged"),
     damaged(CUT, "raw state", "raw/_state.json"),
@@ -458,11 +498,13 @@ FAULTS = [
     damaged(FLIP, "warehouse", "warehouse.duckdb", words="it is built anew from raw"),
     damaged(FLIP, "staging and intermediate", "work.duckdb", words="it is built anew from raw"),
     damaged(FLIP, "published file", "pulse.duckdb", words="could not be read", hurts_readers=True),
-    damaged(FLIP, "Dagster's history", "dagster/history/runs/index.db", words="begins anew"),
+    damaged(FLIP, "Dagster's history, its pages", "dagster/history/runs/index.db", words="begins anew", pages=4096),
+    damaged(FLIP, "Dagster's history, anywhere", "dagster/history/runs/index.db"),
     damaged(FLIP, "a trained model", "models/*.skops"),
     no_permission("landing file", "landing/sales_2.csv"),
     no_permission("raw", "raw/shop/sales"),
-    no_permission("warehouse", "warehouse.duckdb"),
+    right_given_back("warehouse, before", "warehouse.duckdb"),
+    no_permission("warehouse, in the middle", "warehouse.duckdb", "raw, state"),
     no_permission("models, at ml", "models", "marts"),
     no_permission("published folder, at publish", "versions", "pages"),
     lock_left("writer lock of a dead process", _dead_holder),
@@ -487,6 +529,7 @@ SAMPLED = (
     "permission denied: landing file",
     "disk full: raw",
     "kill -9: raw, state",
+    "Ctrl+C: raw",
     "truncated file: raw month",
     "bit flip: warehouse",
     "stale lock: writer lock of a dead process",
@@ -510,7 +553,9 @@ def main(wanted: list[str]) -> int:
                     words, passed = strike(workshop, [fault], folder), True
                 except FaultError as error:
                     words, passed = str(error), False
-                    failed += 1
+                except Exception as error:  # noqa: BLE001 - one that cannot be struck is no reason not to strike the others
+                    words, passed = f"could not be struck: {error!r}", False
+                failed += not passed
                 counts.setdefault(fault.kind, Counter())["held" if passed else "FAILED"] += 1
                 print(
                     f"{'held  ' if passed else 'FAILED'} {fault.name}: {words} ({time.monotonic() - begun:.0f} s)",

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -70,10 +71,6 @@ def arm(place: str, strike: Callable[[], None]) -> None:
         sys.addaudithook(audited)
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def fill(home: Path) -> None:
     """Leave not a byte free on the home's disk."""
     with (home / "filler").open("wb", buffering=0) as filler:
@@ -131,7 +128,8 @@ def run(job: dict[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     home = Path(job["home"])
     strikes: dict[str, Callable[[], None]] = {
-        "kill": die,
+        "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+        "interrupt": lambda: os.kill(os.getpid(), signal.SIGINT),
         "fill": lambda: fill(home),
         "shut": lambda: shut(home / job["what"]),
         "shift": lambda: shift(int(job["what"])),
@@ -141,6 +139,8 @@ def run(job: dict[str, Any]) -> None:
         obey_permissions()
     if "strike" in job:
         arm(job["place"], strikes[job["strike"]])
+    # Also where this runs in the background of a script, which would not hear of Ctrl+C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from orchestration.cli import main
 
     sys.argv = ["pulse", *job["arguments"]]
@@ -150,6 +150,8 @@ def run(job: dict[str, Any]) -> None:
         code = 0
     except SystemExit as ended:
         code = int(ended.code or 0)
+    except Exception:  # noqa: BLE001 - shown as it would be to whoever types the command
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

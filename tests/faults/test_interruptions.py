@@ -6,13 +6,34 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from tests.conftest import ROOT, pulse
+
+
+@contextmanager
+def in_the_middle_of_the_marts(source: Path, home: Path) -> Iterator[subprocess.Popen[str]]:
+    """`pulse run`, which has built a first mart; awaited at the end."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "DAGSTER_"))}
+    command = [str(Path(sys.executable).with_name("pulse")), "run", "--source", str(source), "--home", str(home), "-v"]
+    pipe = subprocess.PIPE
+    # Else a test in the background of a script would start something that does not hear of Ctrl+C.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        running = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    with running:
+        assert running.stdout
+        for line in running.stdout:
+            if "marts/" in line:
+                break
+        yield running
 
 
 def test_a_killed_run_leaves_the_published_file_and_the_next_run_is_clean(
@@ -23,14 +44,7 @@ def test_a_killed_run_leaves_the_published_file_and_the_next_run_is_clean(
     assert pulse("run", "--source", str(source), "--home", str(home)).returncode == 0
     before = (home / "pulse.duckdb").read_bytes()
 
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "DAGSTER_"))}
-    command = [str(Path(sys.executable).with_name("pulse")), "run", "--source", str(source), "--home", str(home)]
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout
-        # in the middle of the marts
-        for line in running.stdout:
-            if "marts/" in line:
-                break
+    with in_the_middle_of_the_marts(source, home) as running:
         running.send_signal(signal.SIGKILL)
     assert (home / "pulse.duckdb").read_bytes() == before
 
@@ -44,6 +58,30 @@ def test_a_killed_run_leaves_the_published_file_and_the_next_run_is_clean(
     with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
         statuses = connection.execute("select refresh, status from meta.refreshes order by 1").fetchall()
     assert statuses == [(1, "published"), (2, "failed"), (3, "published")]
+
+
+def test_ctrl_c_ends_a_run_at_once_with_one_line_and_the_next_run_is_clean(
+    tmp_path: Path, sales_file: Callable[..., Path]
+) -> None:
+    home = tmp_path / "home"
+    source = sales_file("ann,2024-01-05,10", "bob,2024-02-05,20")
+    with in_the_middle_of_the_marts(source, home) as running:
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=10) == 130
+        assert running.stdout
+        assert running.stderr
+        rest = running.stdout.read()
+        assert [line for line in rest.splitlines() if not line.startswith("✓ ")] == []
+        assert running.stderr.read().split("\n") == [
+            "",
+            "Interrupted. Nothing has been published yet. The next refresh puts right what is unfinished.",
+            "",
+        ]
+    after = pulse("run", "--source", str(source), "--home", str(home))
+    assert after.returncode == 0, after.stdout + after.stderr
+    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
+        statuses = connection.execute("select refresh, status from meta.refreshes order by 1").fetchall()
+    assert statuses == [(1, "failed"), (2, "published")]
 
 
 def test_a_second_run_waits_for_the_first(tmp_path: Path, sales_file: Callable[..., Path]) -> None:

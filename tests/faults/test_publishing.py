@@ -162,6 +162,26 @@ def test_one_table_rebuilt_alone_is_not_published_beside_older_readers(
     assert f"was last built before {told}" in alone.output
 
 
+def test_a_part_of_a_new_home_is_built_without_what_was_never_built(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "landing").mkdir(parents=True)
+    (home / "landing" / "sales.csv").write_text("customer_id,sold_at,amount\nann,2024-01-05,10\n", encoding="utf-8")
+    assert run_pipeline(home, job="raw").succeeded
+    alone = run_pipeline(home, only="marts/dim_products")
+    assert not alone.succeeded
+    assert "never built in this home" in alone.output
+    assert '+key:"marts/dim_products"' in alone.output
+    upstream = [
+        "staging/stg_shop__sales", "staging/stg_shop__products", "staging/stg_usage__activities",
+        "staging/stg_helpdesk__tickets", "staging/stg_web__events", "staging/stg_pulse__clock",
+        "intermediate/int_sales__unioned", "intermediate/int_products__collected",
+    ]  # fmt: skip
+    with_upstream = run_pipeline(home, only=[*upstream, "marts/dim_products"])
+    assert with_upstream.succeeded, with_upstream.output
+    assert "✓ marts/dim_products" in with_upstream.output
+    assert "also read tables that were never built here" in with_upstream.output
+
+
 def test_a_mart_that_the_project_no_longer_has_is_not_published(home: tuple[Path, str]) -> None:
     path, source = home
     with duckdb.connect(str(path / "warehouse.duckdb")) as connection:

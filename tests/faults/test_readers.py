@@ -6,30 +6,46 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.conftest import run_pipeline
 
-# Opens the file anew for every look, as a dashboard does, and notes what it saw.
+READERS = 10
+REFRESHES = 5
+FEWEST_LOOKS = 5
+# Opens the file anew for every look, as a dashboard does, and notes what it saw; and that there are pages beside it.
 LOOKER = textwrap.dedent(
     """
-    import json, sys, duckdb
+    import json, sys, time, duckdb
+    from pathlib import Path
     path, out = sys.argv[1:]
+    page = Path(path).parent / "reports"
     with open(out, "w") as log:
         print("ready", flush=True)
         while True:
             with duckdb.connect(path, read_only=True) as connection:
-                seen = connection.execute(
+                [seen] = connection.execute(
                     '''
                     select
                         (select max(refresh) from meta.refreshes where status = 'published'),
-                        (select count(*) from marts.fct_sales),
-                        (select count(*) from marts.customer_360),
-                        (select count(*) from ml.churn_scores)
+                        count(*),
+                        count(distinct sale_id),
+                        count(distinct customer_id),
+                        cast(sum(net_revenue) / 3 as double),
+                        (select cast(sum(total_spend) as double) from marts.customer_metrics),
+                        (select cast(sum(net_revenue) as double) from marts.daily_sales),
+                        (select count(*) from marts.customer_360 join marts.customer_rfm using (customer_id))
+                    from marts.fct_sales
+                    join marts.dim_customers using (customer_id)
+                    join marts.customer_360 using (customer_id)
+                    join ml.churn_scores using (customer_id)
                     '''
-                ).fetchone()
-            log.write(json.dumps(seen) + "\\n")
+                ).fetchall()
+            log.write(json.dumps([*seen, page.exists()]) + "\\n")
             log.flush()
+            time.sleep(0.2)
     """
 )
 # Opens the file once and keeps it open, as a notebook does.
@@ -37,7 +53,7 @@ HOLDER = textwrap.dedent(
     """
     import sys, duckdb
     connection = duckdb.connect(sys.argv[1], read_only=True)
-    count = lambda: connection.execute("select count(*) from marts.fct_sales").fetchone()[0]
+    count = lambda: connection.execute("select count(*) from marts.fct_sales").fetchall()[0][0]
     print(count(), flush=True)
     sys.stdin.readline()
     print(count(), flush=True)
@@ -45,42 +61,70 @@ HOLDER = textwrap.dedent(
 )
 
 
-def test_readers_see_the_old_or_the_new_state_and_stop_nobody(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    landing = home / "landing"
-    landing.mkdir(parents=True)
-    (landing / "sales_1.csv").write_text("customer_id,sold_at,amount\nann,2024-01-05,10\nbob,2024-02-05,20\n")
-    assert run_pipeline(home).succeeded
-    published, log = str(home / "pulse.duckdb"), tmp_path / "seen.jsonl"
+def deliver(landing: Path, number: int) -> None:
+    """A file with one more sale, of one more customer."""
+    line = f"customer {number},2024-0{number}-05,10\n"
+    (landing / f"sales_{number}.csv").write_text("customer_id,sold_at,amount\n" + line, encoding="utf-8")
 
-    with (
-        subprocess.Popen([sys.executable, "-c", LOOKER, published, str(log)], stdout=subprocess.PIPE) as looker,
-        subprocess.Popen(
-            [sys.executable, "-c", HOLDER, published], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as holder,
-    ):
+
+@contextmanager
+def looking(published: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", LOOKER, str(published), str(log)], stdout=subprocess.PIPE) as looker:
         try:
             assert looker.stdout
             assert looker.stdout.readline() == b"ready\n"
-            assert holder.stdout
-            assert holder.stdin
-            assert holder.stdout.readline() == "2\n"
-            (landing / "sales_2.csv").write_text(
-                "customer_id,sold_at,amount\ncyd,2024-03-05,10\ndan,2024-03-06,20\neve,2024-03-07,5\n"
-            )
-            second = run_pipeline(home)
-            assert second.succeeded, second.output
-            holder.stdin.write("\n")
-            holder.stdin.flush()
-            assert holder.stdout.readline() == "2\n"
-            assert looker.poll() is None, "the looking reader met an error"
-            looks = len(log.read_text().splitlines())
-            while len(log.read_text().splitlines()) < looks + 5:
-                assert looker.poll() is None
+            yield looker
         finally:
             looker.kill()
+
+
+def looks(log: Path) -> list[tuple]:
+    """What a reader has seen; a line that it is writing now does not count."""
+    return [tuple(json.loads(line)) for line in log.read_text().split("\n")[:-1]]
+
+
+def test_ten_readers_see_one_refresh_at_every_look_and_stop_none_of_five(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    landing = home / "landing"
+    landing.mkdir(parents=True)
+    deliver(landing, 1)
+    first = run_pipeline(home)
+    assert first.succeeded, first.output
+    published = home / "pulse.duckdb"
+    logs = [tmp_path / f"seen_{number}.jsonl" for number in range(READERS)]
+
+    with (
+        ExitStack() as readers,
+        subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(published)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as holder,
+    ):
+        try:
+            lookers = [readers.enter_context(looking(published, log)) for log in logs]
+            assert holder.stdout
+            assert holder.stdin
+            assert holder.stdout.readline() == "1\n"
+            for number in range(2, 2 + REFRESHES):
+                deliver(landing, number)
+                refreshed = run_pipeline(home)
+                assert refreshed.succeeded, refreshed.output
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+            assert holder.stdout.readline() == "1\n"
+            # Everybody looks once more when all is done.
+            until = [len(looks(log)) + 2 for log in logs]
+            while any(len(looks(log)) < wanted for log, wanted in zip(logs, until, strict=True)):
+                assert [looker.poll() for looker in lookers] == [None] * READERS, "a reader met an error"
+        finally:
             holder.kill()
 
-    seen = [tuple(json.loads(line)) for line in log.read_text().splitlines() if line.endswith("]")]
-    assert set(seen) == {(1, 2, 2, 6), (2, 5, 5, 15)}
-    assert seen == sorted(seen)
+    # Each sale meets three probabilities of its customer.
+    states = [(n, 3 * n, n, n, 10.0 * n, 10.0 * n, 10.0 * n, n, True) for n in range(1, 2 + REFRESHES)]
+    for log in logs:
+        seen = looks(log)
+        assert set(seen) <= set(states)
+        # Nobody goes back to what was before, and all see the last one.
+        assert seen == sorted(seen)
+        assert seen[-1] == states[-1]
+        assert len(seen) >= FEWEST_LOOKS
+    assert {look for log in logs for look in looks(log)} == set(states)

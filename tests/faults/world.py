@@ -9,6 +9,7 @@ ONE, TWO = "one", "two"
 """What there is before a fault, and what comes with the refresh that meets it."""
 COUNTS = {ONE: 240, TWO: 300}
 """Sale lines after each."""
+_RESTATED, _RESTATED_BY = (17, 230), 1000
 
 
 def deliver(landing: Path, part: str) -> None:
@@ -21,12 +22,16 @@ def deliver(landing: Path, part: str) -> None:
         os.utime(path, (moment, moment))
 
 
+def _amount(n: int) -> float:
+    return 5.25 + n * 37 % 90
+
+
 def _sales(first: int, last: int, restated: tuple[int, ...] = ()) -> str:
     lines = ["sale_id,order_id,customer_id,product_id,sold_at,quantity,amount"]
     for n in [*range(first, last), *restated]:
         day = f"2026-{1 + n // 50:02d}-{1 + n * 7 % 28:02d}"
-        amount = 5 + n * 37 % 90 + (1000 if n in restated else 0)
-        lines.append(f"s{n},o{n},c{n * 11 % 30},p{n * 5 % 7},{day},{1 + n % 3},{amount}.25")
+        amount = _amount(n) + (_RESTATED_BY if n in restated else 0)
+        lines.append(f"s{n},o{n},c{n * 11 % 30},p{n * 5 % 7},{day},{1 + n % 3},{amount}")
     return "\n".join(lines) + "\n"
 
 
@@ -43,5 +48,7 @@ def _tickets(first: int, last: int) -> str:
 FILES = {
     ONE: {"sales_1.csv": _sales(0, 240), "tickets_1.csv": _tickets(0, 48)},
     # new lines, and two of before with another amount
-    TWO: {"sales_2.csv": _sales(240, 300, restated=(17, 230)), "tickets_2.csv": _tickets(48, 60)},
+    TWO: {"sales_2.csv": _sales(240, 300, restated=_RESTATED), "tickets_2.csv": _tickets(48, 60)},
 }
+REVENUE = {ONE: sum(map(_amount, range(240))), TWO: sum(map(_amount, range(300))) + len(_RESTATED) * _RESTATED_BY}
+"""What the sale lines after each come to."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -11,14 +14,14 @@ import duckdb
 import pytest
 
 from orchestration.automation import build_sensors
-from orchestration.automation.sensors import note_failure
+from orchestration.automation.sensors import note_failure, state_after
 from orchestration.checks.declared import DATA_CHECKS, FILES_RECONCILE, RAW_RECONCILES
 from orchestration.lock import writer_lock
 from orchestration.notify import published_alerts
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
 from sources.contracts import BY_NAME
-from tests.conftest import Refresh, run_pipeline
+from tests.conftest import ROOT, Refresh, run_pipeline
 
 
 def mode(path: Path) -> int:
@@ -36,6 +39,60 @@ def test_only_what_is_published_can_be_read_by_the_group_and_nothing_by_others(s
     assert {mode(path) for path in pages if path.is_file()} == {0o640}
     opened = {path.name for path in home.iterdir() if mode(path) & 0o077}
     assert opened == {"pulse.duckdb", "reports", "exports"}
+
+
+READ_ONLY = """
+import json, os, sys
+from click.testing import CliRunner
+from orchestration.cli import main
+from tests.faults.struck import obey_permissions
+
+home, customer, out = sys.argv[1:]
+obey_permissions()
+told = []
+for arguments in (
+    ["query", "select count(*) as sales from marts.fct_sales"],
+    ["customer", customer],
+    ["alerts", "--json"],
+    ["export", "churn_scores", "--out", out],
+    ["rollback", "--list"],
+    ["sources", "quarantine"],
+    ["doctor"],
+    ["publish"],
+):
+    result = CliRunner().invoke(main, [*arguments, "--home", home])
+    told.append([result.exit_code, result.output])
+print(json.dumps(told))
+"""
+
+
+def test_what_only_reads_needs_no_right_to_write(shop: Refresh, tmp_path: Path) -> None:
+    home = shutil.copytree(shop.home, tmp_path / "home")
+    ((customer,),) = shop.query("select min(customer_id) from marts.customer_360")
+    for folder in (home, home / "reports"):
+        folder.chmod(0o550)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, str(home), customer, str(tmp_path)],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("PULSE_")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    finally:
+        for folder in (home, home / "reports"):
+            folder.chmod(0o750)
+    (queried, shown, alerted, exported, listed, refused, examined, published) = json.loads(ended.stdout)
+    assert [code for code, _ in (queried, shown, alerted, exported, listed, refused)] == [0] * 6
+    assert str(shop.query("select count(*) from marts.fct_sales")[0][0]) in queried[1]
+    assert "Page: no page" in shown[1]
+    assert (tmp_path / "churn_scores.csv").exists()
+    assert "refresh 1" in listed[1]
+    # What is needed to refresh is said by the doctor, and by what writes.
+    assert examined[0] == 1
+    assert "may not be read and written by this user" in examined[1]
+    assert published == [2, f"pulse: --home / PULSE_DATA_DIR {home} cannot be written to\n"]
 
 
 def failed_run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -68,6 +125,16 @@ def test_a_failed_run_is_noted_and_told_once(tmp_path: Path) -> None:
     assert line["evidence"] == "broken: sales.csv was set aside Nothing has been published yet."
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
         assert connection.execute("select refresh, status from meta.refreshes").fetchall() == [(1, "failed")]
+
+
+def test_a_run_that_failed_after_publishing_is_told_as_such(tmp_path: Path) -> None:
+    published = tmp_path / "pulse.duckdb"
+    assert state_after(published, 10.0, 20.0) == "Nothing has been published yet."
+    published.touch()
+    for moment, words in ((5, "is as it was before"), (15, "was replaced before that"), (25, "is as it was before")):
+        os.utime(published, (moment, moment))
+        assert words in state_after(published, 10.0, 20.0)
+    assert "is as it was before" in state_after(published, None, None)
 
 
 def test_a_refresh_under_way_is_not_noted_as_failed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,10 +20,12 @@ def test_a_run_prints_assets_and_a_summary_that_agrees_with_the_file(
     # 3 of 63 rows are bad: fewer than 5 % of them, so they go to quarantine and the rest is loaded
     source = sales_file(*rows, "zoë,2024-05-01,ten", "ann,someday,1", ",2024-06-30,9.75")
     home = tmp_path / "home"
-    result = pulse("run", "--source", str(source), "--home", str(home))
+    result = pulse("run", "--source", str(source), "--home", str(home), "--verbose")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert "✓ marts/customer_rfm" in result.stdout
+    assert re.search(r"^✓ raw +11 assets, 61 rows, \d+\.\d s$", result.stdout, re.MULTILINE)
+    assert re.search(r"^✓ publish +1 asset, \d+\.\d s$", result.stdout, re.MULTILINE)
     assert "7 customers, 7 with an order. 61 sale lines" in result.stdout
     assert "Net revenue 1,809.75, 9.75 of it from guests." in result.stdout
     assert "Rows received: 63 = 61 new + 0 restated + 0 known already + 2 in quarantine." in result.stdout

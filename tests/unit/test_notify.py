@@ -73,6 +73,26 @@ def test_what_a_failing_sink_missed_is_sent_later_even_if_it_is_no_longer_found(
     assert (good.got, bad.got) == ([["a1"], ["a2"]], [["a1", "a2"]])
 
 
+def test_a_finding_that_heals_and_returns_is_told_again_and_one_that_stays_is_not(tmp_path: Path) -> None:
+    good, bad = Recorder(), Recorder(broken="no route")
+    sinks = {"good": good, "bad": bad}
+    for day, found in enumerate(([1, 2], [1, 2], None, [2], [], [1], [1, 2])):
+        messages = None if found is None else [alert(number) for number in found]
+        Outbox(tmp_path).deliver(messages, sinks, NOW + timedelta(days=day))
+    # it was not to be known on the third day: that heals nothing
+    assert good.got == [["a1", "a2"], ["a1"], ["a2"]]
+    bad.broken = None
+    Outbox(tmp_path).deliver([alert(1), alert(2)], sinks, NOW + timedelta(days=9))
+    assert bad.got == [["a1", "a2"]]
+
+
+def test_an_event_is_told_once_and_does_not_heal(tmp_path: Path) -> None:
+    sink = Recorder()
+    for events in ([alert(1)], [], [alert(1)]):
+        Outbox(tmp_path).deliver([], {"sink": sink}, NOW, events)
+    assert sink.got == [["a1"]]
+
+
 def test_a_sink_that_breaks_unexpectedly_loses_nothing(tmp_path: Path) -> None:
     class Dies(Recorder):
         def send(self, messages: Sequence[Message]) -> None:
@@ -99,11 +119,13 @@ def test_the_outbox_is_private_small_and_survives_damage(tmp_path: Path) -> None
     file = folder / "outbox.json"
     assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     assert "Sales fell." not in file.read_text()
+    Outbox(folder).deliver([], {"sink": sink}, NOW, [alert(9)])
+    assert json.loads(file.read_text())["messages"].keys() == {"a9"}
     Outbox(folder).deliver([], {"sink": sink}, NOW + timedelta(days=401))
     assert json.loads(file.read_text())["messages"] == {}
     file.write_text('{"messages": {"a1"')
     Outbox(folder).deliver([alert(1)], {"sink": sink}, NOW)
-    assert sink.got == [["a1"], ["a1"]]
+    assert sink.got == [["a1"], ["a9"], ["a1"]]
 
 
 def test_a_batch_in_a_few_words() -> None:
@@ -113,7 +135,7 @@ def test_a_batch_in_a_few_words() -> None:
 
 
 def test_a_failure_says_what_when_and_that_readers_are_safe() -> None:
-    message = failure("r1", "refresh", ["marts: check failed."], NOW, has_published=True)
+    message = failure("r1", "refresh", ["marts: check failed."], NOW, "The published file is as it was before.")
     assert message.message_id == "failed:r1"
     assert message.line == (
         "critical: The refresh of 2026-03-31 05:00 UTC failed. marts: check failed. The published file is as it was "
@@ -398,7 +420,7 @@ def test_a_published_file_that_cannot_be_read_does_not_silence_a_failure(tmp_pat
     settings = Settings.from_environment({"PULSE_ALERT_SINKS": "file"}, home=tmp_path)
     settings.published.write_text("no database")
     said: list[str] = []
-    report = tell(settings, said.append, [failure("r1", "refresh", [], NOW, has_published=True)])
+    report = tell(settings, said.append, [failure("r1", "refresh", [], NOW, "")])
     assert report.sent == {"file": 1}
     assert "cannot be read" in said[0]
     assert build_sinks(settings, said.append, print).keys() == {"file"}

@@ -98,16 +98,8 @@ with
             row_number() over (
                 partition by product_id order by net_revenue desc nulls last, customer_id asc nulls last
             ) as place
-        from (
-            select
-                product_id,
-                customer_id,
-                sum(net_revenue) as net_revenue
-            from {{ ref('fct_sales') }}
-            where product_id is not null and customer_id is not null
-            group by product_id, customer_id
-        ) as bought
-        where net_revenue > 0
+        from {{ ref('int_purchases__summed') }}
+        where product_id is not null and customer_id is not null and net_revenue > 0
         qualify place <= 3
     ),
 

@@ -36,7 +36,12 @@ with
             sum(
                 case
                     when sales.is_order_line and sales.sold_on <= {{ add_days('contacts.assigned_on', 30) }}
-                        then sales.gross_revenue * sales.discount_rate / nullif(1 - sales.discount_rate, 0)
+                        then
+                            -- decimals, so that the sum does not depend on the order of the lines
+                            cast(
+                                sales.gross_revenue * sales.discount_rate / nullif(1 - sales.discount_rate, 0)
+                                as decimal(18, 8)
+                            )
                 end
             ) as discount_given
         from contacts

@@ -75,10 +75,11 @@ with
             customer_id,
             product_id,
             category,
-            min(sold_on) as sold_on
-        from {{ lines }}
-        where customer_id is not null and is_order_line
-        group by customer_id, product_id, category
+            first_ordered_on as sold_on
+        from {{ ref('int_purchases__summed') }}
+        where
+            customer_id is not null and line_count > 0
+            and {{ "customer_id in (select wanted_lines.customer_id from wanted_lines)" if is_incremental() else "1 = 1" }}
     ),
 
     category_starts as (
@@ -90,86 +91,75 @@ with
         group by customer_id, category
     ),
 
-    -- what each day with an order added to what was known of the customer
-    contributions as (
+    -- what each day with an order added to what was known of the customer; one day's sums fit in less than sums of sums
+    visit_days as (
         select
             customer_id,
             sold_on,
-            count(*) as visit_count,
-            count(*) as order_count,
-            sum(line_count) as line_count,
-            sum(gross_revenue) as gross_revenue,
-            max(largest_line_revenue) as largest_line_revenue,
-            sum(unit_count) as unit_count,
-            sum(discounted_line_count) as discounted_line_count,
-            0 as product_count,
-            0 as category_count
-        from order_days
-        group by customer_id, sold_on
-        union all
-        select
-            customer_id,
-            known_on as sold_on,
-            0 as visit_count,
-            -count(*) as order_count,
-            0 as line_count,
-            0 as gross_revenue,
-            null as largest_line_revenue,
-            0 as unit_count,
-            0 as discounted_line_count,
-            0 as product_count,
-            0 as category_count
-        from taken_back
-        where sold_on is not null
-        group by customer_id, known_on
-        union all
-        select
-            customer_id,
-            sold_on,
-            0 as visit_count,
-            0 as order_count,
-            0 as line_count,
-            0 as gross_revenue,
-            null as largest_line_revenue,
-            0 as unit_count,
-            0 as discounted_line_count,
-            count(product_id) as product_count,
-            0 as category_count
-        from product_starts
-        group by customer_id, sold_on
-        union all
-        select
-            customer_id,
-            sold_on,
-            0 as visit_count,
-            0 as order_count,
-            0 as line_count,
-            0 as gross_revenue,
-            null as largest_line_revenue,
-            0 as unit_count,
-            0 as discounted_line_count,
-            0 as product_count,
-            count(*) as category_count
-        from category_starts
-        group by customer_id, sold_on
-    ),
-
-    -- sums of sums are wide, and one day's fit in less
-    days as (
-        select
-            customer_id,
-            sold_on,
-            cast(sum(visit_count) as integer) as visit_count,
-            cast(sum(order_count) as integer) as order_count,
+            cast(count(*) as integer) as visit_count,
             cast(sum(line_count) as integer) as line_count,
             {{ money('sum(gross_revenue)') }} as gross_revenue,
             max(largest_line_revenue) as largest_line_revenue,
             cast(sum(unit_count) as decimal(18, 4)) as unit_count,
-            cast(sum(discounted_line_count) as integer) as discounted_line_count,
-            cast(sum(product_count) as integer) as product_count,
-            cast(sum(category_count) as integer) as category_count
-        from contributions
+            cast(sum(discounted_line_count) as integer) as discounted_line_count
+        from order_days
         group by customer_id, sold_on
+    ),
+
+    days_taken_back as (
+        select
+            customer_id,
+            known_on,
+            cast(count(*) as integer) as order_count
+        from taken_back
+        where sold_on is not null
+        group by customer_id, known_on
+    ),
+
+    product_days as (
+        select
+            customer_id,
+            sold_on,
+            cast(count(product_id) as integer) as product_count
+        from product_starts
+        group by customer_id, sold_on
+    ),
+
+    category_days as (
+        select
+            customer_id,
+            sold_on,
+            cast(count(*) as integer) as category_count
+        from category_starts
+        group by customer_id, sold_on
+    ),
+
+    days as (
+        select
+            visit_days.customer_id,
+            visit_days.sold_on,
+            visit_days.visit_count,
+            visit_days.visit_count - coalesce(days_taken_back.order_count, 0) as order_count,
+            visit_days.line_count,
+            visit_days.gross_revenue,
+            visit_days.largest_line_revenue,
+            visit_days.unit_count,
+            visit_days.discounted_line_count,
+            coalesce(product_days.product_count, 0) as product_count,
+            coalesce(category_days.category_count, 0) as category_count
+        from visit_days
+        left join days_taken_back
+            on
+                visit_days.customer_id = days_taken_back.customer_id
+                and visit_days.sold_on = days_taken_back.known_on
+        left join product_days
+            on
+                visit_days.customer_id = product_days.customer_id
+                and visit_days.sold_on = product_days.sold_on
+        left join category_days
+            on
+                visit_days.customer_id = category_days.customer_id
+                and visit_days.sold_on = category_days.sold_on
     ),
 
     -- all up to each of these days, and until when it stands

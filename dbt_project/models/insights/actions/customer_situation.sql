@@ -14,13 +14,13 @@ with
 
     shop as (
         select
-            sum(cast(gross_revenue as double)) / nullif(sum(purchase_count), 0) as order_revenue,
+            cast(sum(gross_revenue) as double) / nullif(sum(purchase_count), 0) as order_revenue,
             -- lines without a unit cost earn what the others do
             case
                 when count(gross_margin) > 0
                     then
-                        sum(cast(gross_margin as double))
-                        / nullif(sum(case when gross_margin is not null then cast(net_revenue as double) end), 0)
+                        cast(sum(gross_margin) as double)
+                        / nullif(cast(sum(case when gross_margin is not null then net_revenue end) as double), 0)
             end as margin_rate
         from (
             select
@@ -50,11 +50,11 @@ with
     ),
 
     bought as (
-        select distinct
+        select
             customer_id,
             product_id
-        from {{ ref('fct_sales') }}
-        where customer_id is not null and product_id is not null and is_order_line
+        from {{ ref('int_purchases__summed') }}
+        where customer_id is not null and product_id is not null and line_count > 0
     ),
 
     associations as (

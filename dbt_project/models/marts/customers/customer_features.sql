@@ -1,8 +1,31 @@
 -- One row a customer and cutoff, from events at or before the cutoff only; labels look beyond it.
 {% set horizons = [30, 90, 180] %}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'carry': {'through': 'int_sales__changed'}},
+    pre_hook=[
+        "{{ delete_touched(outdated_cutoffs([30, 90, 180]) ~ ' or customer_id in (' ~ touched_customers() ~ ')') }}",
+        "{{ delete_features_known_otherwise() }}"
+    ],
+    post_hook="{{ record_state() }}"
+) }}
+
+-- depends_on: {{ ref('int_sales__changed') }}
+-- depends_on: {{ ref('int_cutoffs__listed') }}
 with
     sales as (
         select * from {{ ref('int_features__sales') }}
+        {% if is_incremental() %}
+            as current_features
+            where not exists (
+                select 1
+                from {{ this }} as kept
+                where
+                    current_features.customer_id = kept.customer_id
+                    and current_features.cutoff_date = kept.cutoff_date
+            )
+        {% endif %}
     ),
 
     service as (

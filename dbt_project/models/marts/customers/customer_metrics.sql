@@ -1,8 +1,20 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'carry': {'through': 'int_sales__changed'}},
+    pre_hook="{{ delete_touched('customer_id in (' ~ touched_customers() ~ ')') }}",
+    post_hook=[
+        "{{ age_customers() }}",
+        "{{ record_state() }}"
+    ]
+) }}
+
+-- depends_on: {{ ref('int_sales__changed') }}
 with
     sales as (
         select *
         from {{ ref('fct_sales') }}
-        where customer_id is not null
+        where {{ "customer_id in (" ~ touched_customers() ~ ")" if is_incremental() else "customer_id is not null" }}
     ),
 
     orders as (

@@ -21,18 +21,14 @@ with
         from customers
     ),
 
-    ordered as (
+    -- counting an order's lines together first is far cheaper than counting distinct orders among them
+    orders as (
         select
             moments.customer_id,
             moments.known_on,
-            min(sales.sold_on) as first_order_on,
-            max(sales.sold_on) as last_order_on,
-            count(distinct sales.order_id) as order_count,
-            {% for days in [30, 90, 365] %}
-                count(distinct sales.order_id) filter (
-                    where sales.sold_on > {{ add_days('moments.known_on', -days) }}
-                ) as orders_{{ days }}d,
-            {% endfor %}
+            sales.order_id,
+            min(sales.sold_on) as first_line_on,
+            max(sales.sold_on) as last_line_on,
             sum(sales.gross_revenue) as gross_revenue
         from moments
         inner join {{ ref('fct_sales') }} as sales
@@ -40,7 +36,22 @@ with
                 moments.customer_id = sales.customer_id
                 and moments.known_on >= sales.sold_on
         where sales.is_order_line
-        group by moments.customer_id, moments.known_on
+        group by moments.customer_id, moments.known_on, sales.order_id
+    ),
+
+    ordered as (
+        select
+            customer_id,
+            known_on,
+            min(first_line_on) as first_order_on,
+            max(last_line_on) as last_order_on,
+            count(*) as order_count,
+            {% for days in [30, 90, 365] %}
+                count(*) filter (where last_line_on > {{ add_days('known_on', -days) }}) as orders_{{ days }}d,
+            {% endfor %}
+            sum(gross_revenue) as gross_revenue
+        from orders
+        group by customer_id, known_on
     ),
 
     visited as (

@@ -1,4 +1,14 @@
 -- The scores as they were at each cutoff, from what had happened by then.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'carry': {'through': 'int_sales__changed'}},
+    pre_hook="{{ delete_touched(outdated_cutoffs() ~ ' or cutoff_date >= ' ~ first_touched_day()) }}",
+    post_hook="{{ record_state() }}"
+) }}
+
+-- depends_on: {{ ref('int_sales__changed') }}
+-- depends_on: {{ ref('int_cutoffs__listed') }}
 with
     features as (
         select
@@ -8,6 +18,7 @@ with
             order_count as frequency,
             net_revenue as monetary
         from {{ ref('customer_features') }}
+        where {{ "cutoff_date not in (select kept.cutoff_date from " ~ this ~ " as kept)" if is_incremental() else "1 = 1" }}
     ),
 
     cuts as (

@@ -1,4 +1,17 @@
 -- How many customers moved from which segment to which, from each cutoff to the next.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    meta={'carry': {'through': 'int_sales__changed'}},
+    pre_hook="{{ delete_touched(
+        outdated_cutoffs(cutoff='to_date') ~ ' or ' ~ outdated_cutoffs(cutoff='from_date')
+        ~ ' or to_date >= ' ~ first_touched_day()
+    ) }}",
+    post_hook="{{ record_state() }}"
+) }}
+
+-- depends_on: {{ ref('int_sales__changed') }}
+-- depends_on: {{ ref('int_cutoffs__listed') }}
 with
     history as (
         select
@@ -8,11 +21,17 @@ with
         from {{ ref('customer_rfm_history') }}
     ),
 
-    steps as (
+    all_steps as (
         select
             cutoff_date as from_date,
             lead(cutoff_date) over (order by cutoff_date asc nulls last) as to_date
         from (select distinct cutoff_date from history) as cutoffs
+    ),
+
+    steps as (
+        select *
+        from all_steps
+        where {{ "to_date not in (select kept.to_date from " ~ this ~ " as kept)" if is_incremental() else "1 = 1" }}
     ),
 
     moves as (

@@ -1,16 +1,54 @@
 with
-    sales as (
-        select * from {{ ref('fct_sales') }}
+    purchases as (
+        select * from {{ ref('int_purchases__summed') }}
+    ),
+
+    revenues as (
+        select
+            category,
+            sum(net_revenue) as revenue
+        from purchases
+        group by category
+    ),
+
+    -- distinct rows counted: cheaper than a distinct count in each group
+    orders as (
+        select
+            category,
+            count(*) as transaction_count
+        from (
+            select distinct
+                category,
+                order_id
+            from {{ ref('fct_sales') }}
+            where is_order_line
+        ) as ordered
+        group by category
+    ),
+
+    customers as (
+        select
+            category,
+            count(*) as customer_count
+        from (
+            select distinct
+                category,
+                customer_id
+            from purchases
+            where line_count > 0 and customer_id is not null
+        ) as bought
+        group by category
     ),
 
     aggregated as (
         select
-            category,
-            count(distinct case when is_order_line then order_id end) as transaction_count,
-            sum(net_revenue) as revenue,
-            count(distinct case when is_order_line then customer_id end) as customer_count
-        from sales
-        group by category
+            revenues.category,
+            revenues.revenue,
+            coalesce(orders.transaction_count, 0) as transaction_count,
+            coalesce(customers.customer_count, 0) as customer_count
+        from revenues
+        left join orders on revenues.category = orders.category
+        left join customers on revenues.category = customers.category
     )
 
 select

@@ -1,38 +1,52 @@
 -- Every product that was sold, over the whole history.
 with
-    sales as (
+    purchases as (
         select *
-        from {{ ref('fct_sales') }}
+        from {{ ref('int_purchases__summed') }}
         where product_id is not null
     ),
 
     aggregated as (
         select
             product_id,
-            min(sold_on) as first_sold_on,
-            max(sold_on) as last_sold_on,
-            sum(case when is_order_line then coalesce(quantity, 1) else 0 end) as unit_count,
-            count(distinct case when is_order_line then order_id end) as order_count,
-            count(distinct case when is_order_line then customer_id end) as customer_count,
-            sum(case when is_order_line then 1 else 0 end) as line_count,
-            sum(case when is_order_line and discount_rate > 0 then 1 else 0 end) as discounted_line_count,
-            sum(case when is_return then 1 else 0 end) as return_line_count,
-            sum(case when returned_on is not null then 1 else 0 end) as returned_line_count,
+            min(first_sold_on) as first_sold_on,
+            max(last_sold_on) as last_sold_on,
+            sum(unit_count) as unit_count,
+            -- a product has one category, and so one row a customer
+            count(case when line_count > 0 then customer_id end) as customer_count,
+            sum(line_count) as line_count,
+            sum(discounted_line_count) as discounted_line_count,
+            sum(return_line_count) as return_line_count,
+            sum(returned_line_count) as returned_line_count,
             sum(gross_revenue) as gross_revenue,
             sum(returned_revenue) as returned_revenue,
             sum(net_revenue) as net_revenue,
             sum(gross_margin) as gross_margin,
-            sum(case when gross_margin is not null then net_revenue end) as costed_revenue
-        from sales
+            sum(costed_revenue) as costed_revenue
+        from purchases
         group by product_id
+    ),
+
+    -- a product with itself: the orders it stands in
+    orders as (
+        select
+            product_id_a as product_id,
+            sum(pair_orders) as order_count
+        from {{ ref('int_pairs__counted') }}
+        where product_id_a = product_id_b
+        group by product_id_a
     ),
 
     shared as (
         select
-            *,
-            sum(net_revenue) over () as total_revenue,
-            row_number() over (order by net_revenue desc nulls last, product_id asc nulls last) as revenue_rank
+            aggregated.*,
+            coalesce(orders.order_count, 0) as order_count,
+            sum(aggregated.net_revenue) over () as total_revenue,
+            row_number() over (
+                order by aggregated.net_revenue desc nulls last, aggregated.product_id asc nulls last
+            ) as revenue_rank
         from aggregated
+        left join orders on aggregated.product_id = orders.product_id
     )
 
 select

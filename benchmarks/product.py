@@ -1,0 +1,342 @@
+"""What the whole product costs, from generating files to publishing, at several sizes; one command, one table.
+
+For every size: a business is simulated and written as files, the files are read into raw, everything is built from raw
+(`pulse run` in a home that has raw and nothing else), the same SQL, models and pages are run bare, and a day's files
+are added and refreshed. Every line is a process of its own, in this order; CPU-seconds are user and system, over all
+threads and child processes. What is measured is kept in `--out`, so that a size can be measured later and a stopped
+run goes on where it was; the table and a page are written anew from all that is there.
+
+    .venv/bin/python benchmarks/product.py --sales 1e5 1e6 1e7
+    .venv/bin/python benchmarks/product.py --sales 1e5 1e6 --tables all
+
+Run it from a terminal that stays; nothing else should be running. Ten million sales want 6 GB of memory and of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.simulate import SALES_PER_CUSTOMER  # noqa: E402
+from benchmarks.stages import STARTING, UNCOUNTED  # noqa: E402
+
+BIN = Path(sys.executable).parent
+ENGINES = ("duckdb", "spark")
+STEPS = ("generate", "raw", "refresh", "bare", "day")
+TITLES = {
+    "generate": "generate: simulate and write Parquet files",
+    "raw": "ingest: files, checked and typed, into raw",
+    "refresh": "everything else, from raw to the published file",
+    "bare": "the same SQL, models and pages, bare",
+    "day": "a day's refresh",
+}
+ORDER = (
+    "new rows into raw",
+    "marts",
+    "checks of what came in",
+    "ml",
+    "insights",
+    "pages",
+    "exports",
+    "publish",
+    STARTING,
+)
+SECONDS_BETWEEN_LOOKS = 0.5
+
+Figures = dict[str, Any]
+"""What one process used: `total` and `stages`, each with cpu, wall and peak; `processes`; perhaps `bytes`, `rows`."""
+
+
+class Home:
+    """One size of one business, in a folder that is removed when it has been measured.
+
+    Args:
+        folder: Where everything goes.
+        sales: How many sales, about.
+        tables: `shop` for customers, products and sales, `all` for everything the business has.
+        engine: One of ENGINES.
+        memory: What DuckDB may use, as PULSE_BUILD_MEMORY.
+    """
+
+    def __init__(self, folder: Path, sales: int, tables: str, engine: str, memory: str) -> None:
+        self.folder, self.sales, self.tables, self.engine = folder, sales, tables, engine
+        self.landing = folder / "landing"
+        self.variables = {
+            "PULSE_DATA_DIR": str(folder / "home"),
+            "PULSE_SOURCE": str(self.landing),
+            "PULSE_BUILD_MEMORY": memory,
+            "PULSE_THREADS": "2",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            **({"PULSE_TARGET": engine} if engine != "duckdb" else {}),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def measure(self, step: str) -> Figures:
+        """Do one step and say what it used."""
+        if step == "generate":
+            customers = str(round(self.sales / SALES_PER_CUSTOMER))
+            files = str(self.folder / "files")
+            return self._run("generate", "--customers", customers, "--tables", self.tables, "--folder", files)
+        if step == "raw":
+            shutil.copytree(self.folder / "files" / "history", self.landing, copy_function=os.link)
+            return self._run("raw")
+        if step == "refresh":
+            return self._run("refresh")
+        if step == "bare":
+            return self._bare()
+        shutil.copytree(self.folder / "files" / "day", self.landing, copy_function=os.link, dirs_exist_ok=True)
+        return self._run("refresh")
+
+    def _bare(self) -> Figures:
+        """In a copy of the home, because seeds and declared tables are dbt's to make."""
+        home, target = self.folder / "bare", self.folder / "target"
+        shutil.copytree(self.folder / "home" / "raw", home / "raw", copy_function=os.link)
+        for name in ("warehouse.duckdb", "work.duckdb"):
+            shutil.copy(self.folder / "home" / name, home / name)
+        variables = {"PULSE_DATA_DIR": str(home)}
+        compile_all = ["--quiet", "compile", "--full-refresh", "--target-path", str(target), "--log-path", str(target)]
+        subprocess.run(
+            [str(BIN / "dbt"), *compile_all],
+            cwd=ROOT / "dbt_project",
+            env={**os.environ, **self.variables, **variables},
+            check=True,
+        )
+        found = self._run("bare", "--folder", str(target), variables=variables)
+        shutil.rmtree(home)
+        return found
+
+    def _run(self, what: str, *arguments: str, variables: dict[str, str] | None = None) -> Figures:
+        """A step of `benchmarks/stages.py` in a process of its own.
+
+        Raises:
+            SystemExit: It failed; what it said is in the log that the message names.
+        """
+        out, log = self.folder / "figures.json", self.folder / f"{what}.log"
+        out.unlink(missing_ok=True)
+        command = [sys.executable, str(ROOT / "benchmarks" / "stages.py"), what, "--out", str(out), *arguments]
+        with log.open("w", encoding="utf-8") as said:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **self.variables, **(variables or {})}, stdout=said, stderr=said
+            )
+            processes = 1
+            while process.poll() is None:
+                processes = max(processes, 1 + _descendants(process.pid))
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+        if process.returncode:
+            raise SystemExit(f"{what} of {self.sales:,} sales failed with {process.returncode}: see {log}")
+        return {**json.loads(out.read_text(encoding="utf-8")), "processes": processes}
+
+
+def _descendants(pid: int) -> int:
+    """How many processes a process has started that live now, and those by them."""
+    parents = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            # It has ended since it was listed.
+            continue
+        parents[int(file.parent.name)] = int(fields[1])
+    found, new = {pid}, {pid}
+    while new := {child for child, parent in parents.items() if parent in new} - found:
+        found |= new
+    return len(found) - 1
+
+
+def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float | None:
+    """How a cost grows: the slope of its logarithm over that of the size; 1 is proportional. None with one size."""
+    points = [(math.log(size), math.log(cost)) for size, cost in zip(sizes, costs, strict=True) if cost > 0]
+    if len(points) < 2:
+        return None
+    x_mean = sum(x for x, _ in points) / len(points)
+    y_mean = sum(y for _, y in points) / len(points)
+    return sum((x - x_mean) * (y - y_mean) for x, y in points) / sum((x - x_mean) ** 2 for x, _ in points)
+
+
+def lines(measured: Figures) -> dict[str, dict[str, float]]:
+    """The lines of the table of one size: cpu, wall and peak by title."""
+    found = {}
+    for step in STEPS:
+        if step not in measured:
+            continue
+        figures = measured[step]
+        found[TITLES[step]] = _counted(figures)
+        if step in ("refresh", "day"):
+            found |= {
+                f"{TITLES[step]} / {stage}": figures["stages"][stage] for stage in ORDER if stage in figures["stages"]
+            }
+    return found
+
+
+def _counted(figures: Figures) -> dict[str, float]:
+    """What a process used, less what it only needed to be measured."""
+    extra = figures["stages"].get(UNCOUNTED, {"cpu": 0.0, "wall": 0.0})
+    total = figures["total"]
+    return {**total, "cpu": total["cpu"] - extra["cpu"], "wall": total["wall"] - extra["wall"]}
+
+
+def markdown(results: Sequence[Figures]) -> str:
+    """Everything measured as one table, a column of CPU-seconds a size, and what follows from it."""
+    if not results:
+        return "Nothing has been measured yet."
+    parts = []
+    for tables, engine in sorted({(each["tables"], each["engine"]) for each in results}):
+        chosen = sorted(
+            (each for each in results if (each["tables"], each["engine"]) == (tables, engine)),
+            key=lambda each: each["sales"],
+        )
+        parts.append(_table(tables, engine, chosen))
+    return "\n\n".join(parts)
+
+
+def _table(tables: str, engine: str, results: Sequence[Figures]) -> str:
+    by_size = [lines(each["steps"]) for each in results]
+    names = list(dict.fromkeys(name for each in by_size for name in each))
+    sizes = [each["sales"] for each in results]
+    what = "customers, products and sales" if tables == "shop" else "every table"
+    head = "".join(f" {each['sales']:,} sales: CPU-s | s | peak MB |" for each in results)
+    text = [f"{what}, {engine}\n", f"|  |{head} CPU grows as size to the |", "|---" * (3 * len(results) + 2) + "|"]
+    for name in names:
+        cells, known = "", []
+        for size, found in zip(sizes, by_size, strict=True):
+            figures = found.get(name)
+            if figures is None:
+                cells += " | | |"
+                continue
+            known.append((size, figures["cpu"]))
+            cells += f" {figures['cpu']:,.1f} | {figures['wall']:,.0f} | {figures['peak']:,.0f} |"
+        slope = exponent(*zip(*known, strict=True)) if known else None
+        stage = name.partition(" / ")[2]
+        shown = f"&nbsp;&nbsp;of it {stage}" if stage else f"**{name}**"
+        text.append(f"| {shown} |{cells} {'' if slope is None else f'{slope:.2f}'} |")
+    text.append("")
+    for result in results:
+        text.append(_said(result))
+    return "\n".join(text)
+
+
+def _said(result: Figures) -> str:
+    """One size in words: rows, the ratio to bare, processes, bytes, what costs most."""
+    steps = result["steps"]
+    parts = [f"{result['sales']:,} sales"]
+    if "generate" in steps:
+        rows = sum(steps["generate"]["rows"].values())
+        parts[0] += f" ({rows:,} rows)"
+    if "refresh" in steps:
+        refresh = steps["refresh"]
+        if "bare" in steps:
+            ratio = refresh["total"]["cpu"] / _counted(steps["bare"])["cpu"]
+            parts.append(f"a refresh from raw costs {ratio:.2f} x the same bare")
+        if "day" in steps:
+            ratio = steps["day"]["total"]["cpu"] / refresh["total"]["cpu"]
+            parts.append(f"a day's {ratio:.2f} x the first")
+        parts.append(f"at most {refresh['processes']} processes at once")
+        sizes = ", ".join(f"{name} {size / 1e6:,.0f} MB" for name, size in refresh["bytes"].items())
+        parts.append(f"on disk: {sizes}")
+        dearest = sorted(refresh["stages"].items(), key=lambda each: -each[1]["cpu"])[:2]
+        share = refresh["total"]["cpu"]
+        named = " and ".join(f"{name} ({used['cpu'] / share:.0%})" for name, used in dearest)
+        parts.append(f"dearest: {named}")
+    return f"- {'; '.join(parts)}. Measured {result['measured_at']}, {result['machine']}."
+
+
+def page(results: Sequence[Figures], file: Path) -> None:
+    """CPU-seconds by size as a plotly page, both axes logarithmic, one line a stage."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for tables, engine in sorted({(each["tables"], each["engine"]) for each in results}):
+        chosen = sorted(
+            (each for each in results if (each["tables"], each["engine"]) == (tables, engine)),
+            key=lambda each: each["sales"],
+        )
+        by_size = [lines(each["steps"]) for each in chosen]
+        for name in dict.fromkeys(name for each in by_size for name in each):
+            known = [(each["sales"], found[name]) for each, found in zip(chosen, by_size, strict=True) if name in found]
+            title, _, stage = name.partition(" / ")
+            figure.add_scatter(
+                x=[size for size, _ in known],
+                y=[used["cpu"] for _, used in known],
+                customdata=[[used["wall"], used["peak"]] for _, used in known],
+                name=stage or title,
+                legendgroup=f"{tables}, {engine}: {title if stage else 'steps'}",
+                legendgrouptitle_text=f"{tables}, {engine}: {title if stage else 'steps'}",
+                mode="lines+markers",
+                line={"dash": "dot" if stage else "solid"},
+                visible=True if not stage or title == TITLES["refresh"] else "legendonly",
+                hovertemplate="%{x:,} sales: %{y:,.1f} CPU-s, %{customdata[0]:,.0f} s, %{customdata[1]:,.0f} MB",
+            )
+    figure.update_layout(
+        title="What Customer Pulse costs, by number of sales",
+        xaxis={"type": "log", "title": {"text": "sales"}},
+        yaxis={"type": "log", "title": {"text": "CPU-seconds"}},
+        template="plotly_white",
+        height=760,
+    )
+    figure.write_html(file, include_plotlyjs=True)
+
+
+def main() -> None:
+    """Measure what is not measured yet, and write table and page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sales", type=float, nargs="*", default=[1e5, 1e6], help="sizes, in sales")
+    parser.add_argument("--tables", choices=["shop", "all"], default="shop")
+    parser.add_argument("--target", choices=ENGINES, default="duckdb", help="where the SQL runs")
+    parser.add_argument("--memory", default="3GB", help="what DuckDB may use, as PULSE_BUILD_MEMORY")
+    parser.add_argument("--steps", choices=STEPS, nargs="+", default=list(STEPS))
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "product", help="folder for figures and pages")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for sales in map(int, arguments.sales):
+        name = f"{arguments.tables}-{arguments.target}-{sales}"
+        kept = arguments.out / f"{name}.json"
+        result: Figures = (
+            json.loads(kept.read_text(encoding="utf-8"))
+            if kept.exists()
+            else {
+                "sales": sales,
+                "tables": arguments.tables,
+                "engine": arguments.target,
+                "measured_at": f"{datetime.now(UTC):%Y-%m-%d}",
+                "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
+                "steps": {},
+            }
+        )
+        home = Home(arguments.out / name, sales, arguments.tables, arguments.target, arguments.memory)
+        for step in STEPS:
+            if (
+                step not in arguments.steps
+                or step in result["steps"]
+                or (step == "bare" and arguments.target != "duckdb")
+            ):
+                continue
+            result["steps"][step] = home.measure(step)
+            kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
+            total = _counted(result["steps"][step])
+            print(f"  {sales:,}: {step} {total['cpu']:.1f} CPU-s, {total['peak']:,.0f} MB", file=sys.stderr, flush=True)
+        if set(STEPS) - {"bare"} <= set(result["steps"]):
+            shutil.rmtree(home.folder)
+    results = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(arguments.out.glob("*-*-*.json"))]
+    text = markdown(results)
+    (arguments.out / "product.md").write_text(f"{text}\n", encoding="utf-8")
+    page(results, arguments.out / "product.html")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

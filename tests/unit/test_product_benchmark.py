@@ -1,0 +1,76 @@
+"""The arithmetic of the benchmark of the whole product: growth, order of models, what counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmarks.product import exponent, markdown
+from benchmarks.stages import UNCOUNTED, in_order
+
+
+def test_growth_is_the_slope_on_logarithmic_axes() -> None:
+    assert exponent([10, 100, 1000], [3, 30, 300]) == pytest.approx(1)
+    assert exponent([10, 100, 1000], [2, 2, 2]) == pytest.approx(0)
+    assert exponent([1, 2, 4], [5, 20, 80]) == pytest.approx(2)
+    assert exponent([1e6], [5]) is None
+    # What takes no time has no logarithm, and is left out.
+    assert exponent([1, 10, 100], [0, 1, 10]) == pytest.approx(1)
+
+
+def node(name: str, *reads: str, materialized: str = "table", tags: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:
+    depends_on = {"nodes": [f"model.{each}" for each in reads]}
+    config = {"materialized": materialized}
+    return f"model.{name}", {
+        **{"name": name, "resource_type": "model", "depends_on": depends_on, "config": config, "tags": list(tags)}
+    }
+
+
+def test_models_come_after_what_they_read_and_nothing_is_run_for_ephemeral_ones() -> None:
+    nodes = dict(
+        [
+            node("late", "middle", tags=("insights",)),
+            node("middle", "between", "first"),
+            node("between", "first", materialized="ephemeral"),
+            node("first"),
+        ]
+    )
+    manifest = {"nodes": nodes}
+    assert [each["name"] for each in in_order(manifest, lambda each: "insights" not in each["tags"])] == [
+        "first",
+        "middle",
+    ]
+    assert [each["name"] for each in in_order(manifest, lambda each: "insights" in each["tags"])] == ["late"]
+
+
+def used(cpu: float) -> dict[str, float]:
+    return {"cpu": cpu, "wall": 2 * cpu, "peak": 100.0}
+
+
+def result(sales: int, refresh: float, bare: float) -> dict[str, Any]:
+    return {
+        **{"sales": sales, "tables": "shop", "engine": "duckdb", "measured_at": "2026-01-01", "machine": "2 cores"},
+        "steps": {
+            "generate": {"total": used(1), "stages": {}, "rows": {"history shop.sales": sales}, "processes": 1},
+            "refresh": {
+                **{"total": used(refresh), "stages": {"marts": used(refresh - 1), "ml": used(1)}, "processes": 3},
+                "bytes": {"raw": 2_000_000},
+            },
+            "bare": {"total": used(bare + 4), "stages": {"marts": used(bare), UNCOUNTED: used(4)}, "processes": 1},
+        },
+    }
+
+
+def test_the_table_says_what_was_measured_and_counts_no_import_of_dagster_to_bare() -> None:
+    text = markdown([result(1000, 40, 10), result(10_000, 400, 100)])
+    refresh = "| **everything else, from raw to the published file** | 40.0 | 80 | 100 | 400.0 | 800 | 100 | 1.00 |"
+    assert refresh in text
+    assert "| **the same SQL, models and pages, bare** | 10.0 | 20 | 100 | 100.0 | 200 | 100 | 1.00 |" in text
+    assert "a refresh from raw costs 4.00 x the same bare" in text
+    assert "dearest: marts (98%) and ml (2%)" in text
+    assert "on disk: raw 2 MB" in text
+
+
+def test_with_nothing_measured_it_says_so() -> None:
+    assert markdown([]) == "Nothing has been measured yet."
