@@ -1,9 +1,11 @@
 """What lifetime models cost, against the library `lifetimes`, and whether their intervals hold on many businesses.
 
 `cost` fits BG/NBD to the same simulated customers in processes of their own, `lifetimes` in a temporary environment
-that this script makes (network needed, or a package index nearby). `intervals` forecasts the last closed window of
-synthetic businesses of many seeds and of CDNOW, each with nothing but what was known before it. Run it with
-`.venv/bin/python benchmarks/lifetime.py cost` or `... intervals`; for `cost` nothing else should be running.
+that this script makes (network needed, or a package index nearby). `counts` fits the models to the sale lines of many
+customers, read row by row and counted in SQL, in processes of their own. `intervals` forecasts the last closed window
+of synthetic businesses of many seeds and of CDNOW, each with nothing but what was known before it. Run it with
+`.venv/bin/python benchmarks/lifetime.py cost`, `... counts` or `... intervals`; but for `intervals` nothing else should
+be running.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 import venv
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 
@@ -52,6 +55,45 @@ else:
     seconds = time.process_time() - start
     parameters = [float(value) for value in model.params_]
 print(json.dumps({"seconds": seconds, "parameters": parameters}))
+"""
+
+
+FIT_SALES = """
+import json, resource, sys, time
+from datetime import date, timedelta
+from functools import partial
+import duckdb
+from ml.lifetime import BetaGeoModel, GammaGammaModel
+from ml.lifetime.counts import refit
+from ml.lifetime.forecast import CommonFactor, Forecast
+from ml.lifetime.orders import histories_at, read_bookings
+from orchestration.assets.insights.lifetime import BOOKINGS, counted
+as_of = date.fromisoformat(sys.argv[3])
+connection = duckdb.connect(sys.argv[2], read_only=True)
+connection.execute("set threads to 1; set memory_limit to '1GB'")
+read = lambda query, parameters=(): connection.execute(query, list(parameters)).df()
+found = {}
+start = time.process_time()
+if sys.argv[1] == "rows":
+    bookings = read(BOOKINGS)
+    rows = histories_at(read_bookings(bookings, as_of), as_of)
+    known = rows[rows["valued"] > 0]
+    found["rows"] = len(bookings)
+else:
+    counts = counted(read, as_of)
+    found["rows"] = len(counts.histories) + len(counts.spending)
+middle = time.process_time()
+if sys.argv[1] == "rows":
+    purchases = BetaGeoModel().fit(rows)
+    spend = GammaGammaModel().fit(known.assign(frequency=known["valued"]))
+else:
+    start_from = Forecast(BetaGeoModel(), GammaGammaModel(), 1.0, CommonFactor(), CommonFactor())
+    fitted, _ = refit(start_from, counts)
+    purchases, spend = fitted.purchases, fitted.spend
+found |= {"read": middle - start, "fit": time.process_time() - middle}
+found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+found["parameters"] = [*purchases.parameters_.values(), *spend.parameters_.values()]
+print(json.dumps(found))
 """
 
 
@@ -107,6 +149,61 @@ def cost(count: int, rounds: int) -> None:
         middle = f"{statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
         print(f"| {name} | {middle} | {ratio:.3f} x | {value:.3f} | {parameters} |")
     print(f"\n{count:,} customers, {rounds} interleaved rounds.")
+
+
+def sales(file: Path, count: int, seed: int) -> date:
+    """Write sale lines of BG/NBD customers, whose purchases are worth what Gamma-Gamma says; returns the last day."""
+    rng = np.random.default_rng(seed)
+    data = customers(count, seed)
+    x = data["x"].astype(int)
+    who = np.repeat(np.arange(count), x + 1)
+    place = np.arange(len(who)) - np.repeat(np.cumsum(x + 1) - x - 1, x + 1)
+    first, last = (np.round(7 * (39 - data["T"][who] + at)) for at in (0, data["t_x"][who]))
+    # between the first purchase and the last, evenly; days are all that counts
+    share = place / np.maximum(np.repeat(x, x + 1), 1)
+    day = np.round(first + share * (last - first)).astype(int)
+    value = rng.gamma(6.25, np.repeat(1 / rng.gamma(3.74, 1 / 15.4, count), x + 1)).round(2)
+    lines = pd.DataFrame({"who": who, "day": day, "value": value})  # noqa: F841 - read by DuckDB
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            f"""
+            create schema marts;
+            create table marts.fct_sales as
+            select
+                'c' || who as customer_id, date '{STARTS_ON}' + cast(day as int) as sold_on,
+                cast(null as date) as returned_on, true as is_order_line,
+                cast(value as decimal(18, 4)) as gross_revenue,
+                cast(0 as decimal(18, 4)) as returned_revenue, false as is_return,
+                cast(null as decimal(18, 4)) as unit_cost, cast(1 as decimal(18, 4)) as quantity
+            from lines
+            """
+        )
+    return STARTS_ON + timedelta(days=39 * 7)
+
+
+def counts(count: int, rounds: int) -> None:
+    """Print what fits cost on rows and on counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sales.duckdb"
+        as_of = sales(file, count, 1)
+        found: dict[str, list[dict]] = {"rows": [], "counts": []}
+        for _ in range(rounds):
+            for name, runs in found.items():
+                command = [sys.executable, "-c", FIT_SALES, name, str(file), as_of.isoformat()]
+                done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+                runs.append(json.loads(done.stdout.splitlines()[-1]))
+    print("| BG/NBD and Gamma-Gamma | rows in Python | CPU-s to read | CPU-s to fit | peak MB |")
+    print("|---|---|---|---|---|")
+    for name, runs in found.items():
+        middle = {key: statistics.median(run[key] for run in runs) for key in ("read", "fit", "peak")}
+        print(
+            f"| on {name} | {runs[0]['rows']:,} | {middle['read']:.1f} | {middle['fit']:.1f} | {middle['peak']:.0f} |"
+        )
+    pairs = zip(found["rows"][0]["parameters"], found["counts"][0]["parameters"], strict=True)
+    furthest = max(abs(one / other - 1) for one, other in pairs)
+    print(
+        f"\n{count:,} customers, medians of {rounds} interleaved rounds; parameters differ by {furthest:.0e} at most."
+    )
 
 
 def cdnow(path: Path) -> pd.DataFrame:
@@ -172,14 +269,16 @@ def intervals(seeds: int, count: int, master: Path | None) -> None:
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("cost", "intervals"))
-    parser.add_argument("--customers", type=int, help="100,000 for cost, 3,000 a business for intervals")
+    parser.add_argument("part", choices=("cost", "counts", "intervals"))
+    parser.add_argument("--customers", type=int, help="100,000 for cost, 1,000,000 for counts, 3,000 a business")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--master", type=Path, help="CDNOW_master.txt, which is not kept in the repository")
     arguments = parser.parse_args()
     if arguments.part == "cost":
         cost(arguments.customers or 100_000, arguments.rounds)
+    elif arguments.part == "counts":
+        counts(arguments.customers or 1_000_000, arguments.rounds)
     else:
         intervals(arguments.seeds, arguments.customers or 3_000, arguments.master)
 

@@ -147,7 +147,7 @@ def run_bare(home: Path, target: Path, only: str) -> None:
 
 
 PAIRS = {
-    "int_pairs__counted: join, then count": None,
+    "int_pairs__counted: small orders without a join": None,
     "distinct, window, join": """
         with baskets as (
             select distinct order_id, product_id from marts.fct_sales where is_order_line and product_id is not null

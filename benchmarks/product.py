@@ -93,7 +93,7 @@ class Home:
             files = str(self.folder / "files")
             return self._run("generate", "--customers", customers, "--tables", self.tables, "--folder", files)
         if step == "raw":
-            shutil.copytree(self.folder / "files" / "history", self.landing, copy_function=os.link)
+            shutil.copytree(self.folder / "files" / "history", self.landing, copy_function=os.link, dirs_exist_ok=True)
             return self._run("raw")
         if step == "refresh":
             return self._run("refresh")
@@ -176,7 +176,7 @@ def lines(measured: Figures) -> dict[str, dict[str, float]]:
             continue
         figures = measured[step]
         found[TITLES[step]] = _counted(figures)
-        if step in ("refresh", "day"):
+        if step in ("raw", "refresh", "day"):
             found |= {
                 f"{TITLES[step]} / {stage}": figures["stages"][stage] for stage in ORDER if stage in figures["stages"]
             }

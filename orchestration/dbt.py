@@ -7,12 +7,10 @@ public.
 
 import gc
 import os
-import pickle
 import queue
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,20 +100,7 @@ def _flags(project: str, home: str) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Project:
-    """The dbt project as it was read once: every build of a process goes by that, and none reads it again.
-
-    Args:
-        manifest: dbt's manifest as a dictionary.
-        parsed: The same as dbt's own object, packed: a build changes what it is given.
-    """
-
-    manifest: Mapping[str, Any]
-    parsed: bytes
-
-
-def load_project(settings: Settings) -> Project:
+def load_manifest(settings: Settings) -> Mapping[str, Any]:
     """Parse the dbt project.
 
     Raises:
@@ -129,11 +114,7 @@ def load_project(settings: Settings) -> Project:
     if not result.success:
         raise DbtError(f"the dbt project in {settings.dbt_project} cannot be parsed: {result.exception}")
     parsed: Any = result.result
-    # dbt's manifest forgets its fixtures when it is packed and takes the lookups behind them one place too early:
-    # without lookups it makes them anew. Fixtures are for unit tests, which no refresh runs.
-    for lookup in [name for name in vars(parsed) if name.endswith("_lookup")]:
-        setattr(parsed, lookup, None)
-    return Project(parsed.writable_manifest().to_dict(omit_none=False), pickle.dumps(parsed, pickle.HIGHEST_PROTOCOL))
+    return parsed.writable_manifest().to_dict(omit_none=False)
 
 
 class Dbt(dg.ConfigurableResource):
@@ -144,7 +125,9 @@ class Dbt(dg.ConfigurableResource):
     """Settings as variables, for dbt's profile and sources."""
     home: str
 
-    def build(self, context: dg.AssetExecutionContext, project: Project, *, full_refresh: bool) -> Iterator[Any]:
+    def build(
+        self, context: dg.AssetExecutionContext, manifest: Mapping[str, Any], *, full_refresh: bool
+    ) -> Iterator[Any]:
         """Build and test the selected models, and yield what happened as it happens.
 
         Raises:
@@ -154,7 +137,7 @@ class Dbt(dg.ConfigurableResource):
         from dbt.cli.main import dbtRunner
         from dbt_common.events.functions import msg_to_dict
 
-        selection = get_updated_cli_invocation_params_for_context(context, project.manifest, PulseTranslator())
+        selection = get_updated_cli_invocation_params_for_context(context, manifest, PulseTranslator())
         self.prepare(selection.manifest, {tuple(key.path) for key in context.selected_asset_keys})
         arguments = [
             "--quiet",
@@ -165,7 +148,7 @@ class Dbt(dg.ConfigurableResource):
         if selection.indirect_selection:
             arguments += ["--indirect-selection", selection.indirect_selection]
         if context.is_subset:
-            arguments += self._without_unbuilt(context, project.manifest)
+            arguments += self._without_unbuilt(context, manifest)
         # Unit tests judge the code, not the data: they run in `dbt build` and in the tests, not in every refresh.
         arguments += ["--exclude-resource-type", "unit_test"]
         if full_refresh:
@@ -184,8 +167,7 @@ class Dbt(dg.ConfigurableResource):
 
         def invoke() -> None:
             try:
-                parsed = pickle.loads(project.parsed)  # noqa: S301 - this process packed it
-                outcome["result"] = dbtRunner(parsed, callbacks=[on_event]).invoke(arguments)
+                outcome["result"] = dbtRunner(callbacks=[on_event]).invoke(arguments)
             except BaseException as error:  # noqa: BLE001 - raised again in the step's own thread
                 outcome["error"] = error
             finally:

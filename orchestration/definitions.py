@@ -15,7 +15,7 @@ from orchestration.assets.raw import build_raw_assets
 from orchestration.assets.reports import build_report_assets
 from orchestration.assets.transforms import build_dbt_assets
 from orchestration.automation import build_jobs, build_schedules, build_sensors
-from orchestration.dbt import load_project
+from orchestration.dbt import load_manifest
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
 
@@ -30,12 +30,11 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         settings: The settings.
         resources: Resources by name that replace the usual ones.
     """
-    project = load_project(settings)
-    manifest = project.manifest
+    manifest = load_manifest(settings)
     raw = build_raw_assets(settings)
     assets = [
         raw,
-        *build_dbt_assets(settings, project),
+        *build_dbt_assets(settings, manifest),
         *build_ml_assets(settings, manifest),
         build_data_profile(settings),
         *build_report_assets(settings),

@@ -6,6 +6,7 @@ imported when a job starts.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -40,6 +41,8 @@ def execute(job: str, settings: Settings, console: Console, *, verbose: bool = F
     before = _identity(settings.published)
     # dbt's semaphores have a process of their own to look after them; that they are left to it is nobody's concern.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+    # A log that cannot be written, for want of room, is no reason for a traceback a line: what is wrong is told below.
+    logging.raiseExceptions = False
     with _ending_at_once(settings, before):
         try:
             succeeded, failures = _run(job, settings, console, before, verbose=verbose)
@@ -106,7 +109,7 @@ def _run(
 
 @contextmanager
 def _ending_at_once(settings: Settings, before: tuple[int, int] | None) -> Iterator[None]:
-    """While it lasts, Ctrl+C ends the process on the spot, with a line that says what that means.
+    """While it lasts, Ctrl+C (or TERM) ends the process on the spot, with a line that says what that means.
 
     A refresh can be killed at any moment: readers never see half of one, and the next one puts right what is
     unfinished. To wind it up instead would take as long as what dbt or a model is at, and can be interrupted again.
@@ -114,20 +117,21 @@ def _ending_at_once(settings: Settings, before: tuple[int, int] | None) -> Itera
     A thread of its own waits for the signal: Dagster puts handlers of its own in place while a step runs, and a handler
     has to wait for whatever the main thread is at.
     """
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        # A job in the background of a script: Ctrl+C is meant for somebody else.
-        yield
-        return
+    # Dagster has a handler for TERM as well, which would wind the run up.
+    heard = {signal.SIGTERM}
+    # A job in the background of a script ignores INT: Ctrl+C is meant for somebody else.
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        heard.add(signal.SIGINT)
     ear, mouth = socket.socketpair()
     mouth.setblocking(False)
 
     def wait() -> None:
         while numbers := ear.recv(16):
-            if signal.SIGINT in numbers:
+            for number in heard & set(numbers):
                 restore = _SHOW_CURSOR if sys.stderr.isatty() else ""
                 line = f"\nInterrupted. {_state(settings, before)} The next refresh puts right what is unfinished.\n"
                 os.write(sys.stderr.fileno(), (restore + line).encode())
-                os._exit(INTERRUPTED)
+                os._exit(128 + number)
 
     waiting = threading.Thread(target=wait, name="interrupt", daemon=True)
     waiting.start()

@@ -6,6 +6,7 @@ writer lock is in `orchestration.lock`, and who only reads what is published use
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ EARLIER = datetime(1970, 1, 1)  # noqa: DTZ001 - as the meta tables store it
 """Stands for a time that was noted while the clock was wrong."""
 
 _PROFILE = "meta.data_profile"
+_ABSENT = re.compile(r"Table with name \"?([\w.]+)\"? does not exist")
 
 
 def now() -> datetime:
@@ -80,12 +82,24 @@ class Warehouse(DuckDBResource):
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that is closed whatever happens, with `work` attached where it exists."""
+        """A connection that is closed whatever happens, with `work` attached where it exists.
+
+        Raises:
+            dagster.Failure: A table is read that was never built: only a part of a new home was chosen.
+        """
         with self.get_connection() as connection:
             try:
                 if Path(self.work).exists():
                     connection.execute(f"attach {quoted(self.work)} as work (read_only)")
                 yield connection
+            except duckdb.CatalogException as error:
+                if absent := _ABSENT.search(str(error)):
+                    raise dg.Failure(
+                        description=f"{absent[1]} was never built in this home. Materialize what is upstream as well, "
+                        "or everything: `pulse run`.",
+                        allow_retries=False,
+                    ) from error
+                raise
             finally:
                 connection.close()
 

@@ -41,7 +41,7 @@ def run_pipeline(
     Args:
         home: The home.
         job: Name of the job.
-        only: Key of the asset to materialize, or of several, as ticked in the UI; all of the job's by default.
+        only: Key or keys of the assets to materialize, as ticked in the UI; all of the job's by default.
         **overrides: Settings by field name; nothing comes from the environment.
     """
     import dagster as dg

@@ -3,33 +3,29 @@
 One dbt invocation a stage: starting dbt costs more than most models.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from orchestration.dbt import Dbt, Project, PulseTranslator
+from orchestration.dbt import Dbt, PulseTranslator
 from orchestration.settings import Settings
 
 _INSIGHTS = "tag:insights source:ml.*"
 
 
-def build_dbt_assets(settings: Settings, project: Project) -> list[dg.AssetsDefinition]:
+def build_dbt_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
     """The two stages of the dbt project."""
 
     @dbt_assets(
-        manifest=project.manifest,
-        name="marts",
-        select="fqn:*",
-        exclude=_INSIGHTS,
-        dagster_dbt_translator=PulseTranslator(),
+        manifest=manifest, name="marts", select="fqn:*", exclude=_INSIGHTS, dagster_dbt_translator=PulseTranslator()
     )
     def marts(context: dg.AssetExecutionContext, dbt: Dbt) -> Iterator[Any]:
-        yield from dbt.build(context, project, full_refresh=settings.full_refresh)
+        yield from dbt.build(context, manifest, full_refresh=settings.full_refresh)
 
-    @dbt_assets(manifest=project.manifest, name="insights", select=_INSIGHTS, dagster_dbt_translator=PulseTranslator())
+    @dbt_assets(manifest=manifest, name="insights", select=_INSIGHTS, dagster_dbt_translator=PulseTranslator())
     def insights(context: dg.AssetExecutionContext, dbt: Dbt) -> Iterator[Any]:
-        yield from dbt.build(context, project, full_refresh=settings.full_refresh)
+        yield from dbt.build(context, manifest, full_refresh=settings.full_refresh)
 
     return [marts, insights]

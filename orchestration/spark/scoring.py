@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from orchestration.settings import PROJECT_ROOT, Settings
-from orchestration.spark.session import session
+from orchestration.spark.session import SparkUnavailableError, session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Scorer = Callable[[pd.DataFrame], pd.DataFrame]
 Batches = Iterator[pd.DataFrame]
+
+_TABLE = re.compile(r"\b(marts|ml)\.([a-z_]+)")
 
 
 def score_on_executors(
@@ -49,37 +52,72 @@ def score_on_executors(
     Returns:
         The scores of all rows, in the order of their key.
     """
-    spark = session(settings)
-    rows = _read(spark, prefixed(query, settings.spark_prefix), parameters)
-    if whole:
-        rows = rows.repartition(whole[0]).sortWithinPartitions(*whole)
-    _send_ml(spark)
     schema = ", ".join(f"{name} {kind}" for name, kind in columns)
-    scored = rows.mapInPandas(_mapper(scorer, list(columns), whole[0] if whole else None), schema)
-    return scored.toPandas().sort_values(columns[0][0], ignore_index=True)
+    mapper = _mapper(scorer, list(columns), whole[0] if whole else None)
+    with session(settings) as spark:
+        rows = _rows(spark, settings, query, parameters)
+        if whole:
+            rows = rows.repartition(whole[0]).sortWithinPartitions(*whole)
+        _send_ml(spark)
+        # By files: what is collected would go through the memory of Spark's driver.
+        folder = settings.spark / "scored"
+        rows.mapInPandas(mapper, schema).write.mode("overwrite").parquet(str(folder))
+    files = sorted(folder.glob("[!._]*.parquet"))
+    parts = [pd.read_parquet(file) for file in files]
+    shutil.rmtree(folder)
+    names = [name for name, _ in columns]
+    scored = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+    return scored.sort_values(names[0], ignore_index=True)
 
 
 def read(settings: Settings, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
     """The result of a query that both engines understand; decimals are doubles."""
-    return _read(session(settings), prefixed(query, settings.spark_prefix), parameters).toPandas()
+    with session(settings) as spark:
+        return _rows(spark, settings, query, parameters).toPandas()
 
 
 def prefixed(query: str, prefix: str) -> str:
     """A query with Spark's names of the schemas."""
-    return re.sub(r"\b(marts|ml)\.(?=[a-z_]+)", rf"{prefix}\1.", query)
+    return _TABLE.sub(rf"{prefix}\1.\2", query)
 
 
-def _read(spark: SparkSession, query: str, parameters: Sequence[Any]) -> DataFrame:
+def _rows(spark: SparkSession, settings: Settings, query: str, parameters: Sequence[Any]) -> DataFrame:
+    """The rows of a query, decimals as doubles."""
     from pyspark.sql import functions
     from pyspark.sql.types import DecimalType
 
-    rows = spark.sql(query, args=list(parameters) or None)
+    for schema, table in sorted(set(_TABLE.findall(query))):
+        _find(spark, settings, schema, table)
+    rows = spark.sql(prefixed(query, settings.spark_prefix), args=list(parameters) or None)
     return rows.select(
         *(
             functions.col(field.name).cast("double") if isinstance(field.dataType, DecimalType) else field.name
             for field in rows.schema.fields
         )
     )
+
+
+def _find(spark: SparkSession, settings: Settings, schema: str, table: str) -> None:
+    """See that a table is this home's; a catalog that has forgotten it is told of its files, as dbt's hooks do.
+
+    Raises:
+        SparkUnavailableError: The schema is another home's.
+    """
+    there, folder = f"{settings.spark_prefix}{schema}", settings.spark / schema
+    spark.sql(f"create schema if not exists {there} location {_literal(folder)}")
+    told = {row[0]: row[1] for row in spark.sql(f"describe schema {there}").collect()}
+    if not told["Location"].endswith(str(folder)):
+        raise SparkUnavailableError(
+            f"schema {there} on Spark lies in {told['Location']}, not in {folder}. It belongs to another home, or to "
+            "somebody else: set another PULSE_SPARK_PREFIX."
+        )
+    if not spark.catalog.tableExists(f"{there}.{table}"):
+        spark.sql(f"create table {there}.{table} using parquet location {_literal(folder / table)}")
+
+
+def _literal(path: Path) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _mapper(scorer: Scorer, columns: list[tuple[str, str]], whole: str | None) -> Callable[[Batches], Batches]:
@@ -95,7 +133,7 @@ def _mapper(scorer: Scorer, columns: list[tuple[str, str]], whole: str | None) -
             if kind == "date":
                 column = pd.to_datetime(column).dt.date
             if kind in ("date", "string"):
-                column = column.astype(object).where(column.notna(), None)
+                column = column.astype(object).mask(column.isna(), None)
             ready[name] = column
         return pd.DataFrame(ready)
 

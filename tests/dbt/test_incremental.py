@@ -43,7 +43,7 @@ class Shop:
         for number in range(6):
             self.add("shop.products", f"p{number}", self.product())
         for number in range(12):
-            self.add("shop.customers", f"c{number}", {"industry": self.draw.choice(["telecom", "banking", None])})
+            self.add("shop.customers", f"c{number}", self.profile())
         self.add("marketing.campaigns", "m", {"fixed_cost": 10, "cost_per_contact": 1, "offer_type": "discount"})
         for _ in range(220):
             self.grow(self.between(FIRST_DAY, self.as_of))
@@ -63,6 +63,14 @@ class Shop:
 
     def product(self) -> dict[str, Any]:
         return {"category": self.draw.choice(["Books", "Toys", None]), "unit_cost": self.maybe(0.8, 3)}
+
+    def profile(self) -> dict[str, Any]:
+        signed_up = self.between(FIRST_DAY, self.as_of)
+        return {
+            "industry": self.draw.choice(["telecom", "banking", None]),
+            "region": self.draw.choice(["North", None]),
+            "signed_up_at": self.maybe(0.7, signed_up),
+        }
 
     def sale(self, at: datetime) -> dict[str, Any]:
         sign = -1 if self.draw.random() < 0.06 else 1
@@ -141,6 +149,12 @@ class Shop:
                 self.add(table, key, change(max(at, datetime(2024, 1, 1))))  # noqa: DTZ001 - local times have no zone
         for key in self.draw.sample(sorted(self.rows["web.sessions"]), 2):
             self.rows["web.sessions"][key] = {**self.rows["web.sessions"][key], "cart_value": 7, "customer_id": "c1"}
+        # what is known of a customer and of a message changes without any sale
+        for number in self.draw.sample(range(12), 3):
+            self.add("shop.customers", f"c{number}", self.profile())
+        for key in self.draw.sample(sorted(self.rows["marketing.contacts"]), 2):
+            contact = self.rows["marketing.contacts"][key]
+            self.rows["marketing.contacts"][key] = {**contact, "opened_at": self.later(contact["assigned_at"], 1, 20)}
         # a product's record changes, and with it every line of the product
         self.add("shop.products", "p2", self.product())
 
@@ -237,6 +251,9 @@ def test_what_may_not_be_carried_on_is_built_anew(runs: Runs) -> None:
     with duckdb.connect(str(runs.home / "warehouse.duckdb")) as connection:
         connection.execute("update marts.daily_sales set unit_count = -1 where sales_date = date '2024-01-25'")
         connection.execute("update marts.fct_sessions set event_count = -1 where started_on < date '2024-02-10'")
+        connection.execute("update marts.customer_metrics set purchase_count = -1")
+        connection.execute("update marts.customer_features set product_count = -1")
+        connection.execute("update marts.customer_rfm_history set segment = 'wrong'")
     shop.deliver_more(1)
     runs.deliver(shop, 2)
     grown = runs.build(runs.home, *INCREMENTAL)
@@ -244,11 +261,19 @@ def test_what_may_not_be_carried_on_is_built_anew(runs: Runs) -> None:
         """
         select
             (select count(*) from marts.daily_sales where unit_count = -1) as days,
-            (select count(*) from marts.fct_sessions where event_count = -1) as sessions
+            (select count(*) from marts.fct_sessions where event_count = -1) as sessions,
+            (select count(*) from marts.customer_metrics where purchase_count = -1) as customers,
+            (select count(*) from marts.customer_features where product_count = -1) as features,
+            (
+                select count(*) from marts.customer_features where product_count = -1 and churned_90d is null
+            ) as unlabelled,
+            (select count(*) from marts.customer_rfm_history where segment = 'wrong') as scores
         """
     )
     assert wrong["days"].tolist() == [1]
     assert wrong["sessions"].iloc[0] > 5
+    assert wrong["customers"].iloc[0] > 5
+    assert wrong["features"].iloc[0] > 5
 
     moved, *_, target = sorted(shop.rows["web.events"])
     session = shop.rows["web.events"][target]["session_id"]

@@ -529,7 +529,7 @@ SAMPLED = (
     "permission denied: landing file",
     "disk full: raw",
     "kill -9: raw, state",
-    "Ctrl+C: raw",
+    "Ctrl+C: marts",
     "truncated file: raw month",
     "bit flip: warehouse",
     "stale lock: writer lock of a dead process",

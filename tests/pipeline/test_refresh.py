@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from orchestration.assets.insights.lifetime import BOOKINGS
-from orchestration.dbt import load_project
+from orchestration.dbt import load_manifest
 from orchestration.gate import required_by, with_data_checks
 from orchestration.settings import Settings
 from reports.page import SITE
@@ -209,7 +209,7 @@ def test_the_refresh_is_on_record(shop: Refresh) -> None:
 
 
 def test_every_blocking_check_is_on_record_and_passed(shop: Refresh) -> None:
-    manifest = load_project(Settings.from_environment({}, home=shop.home)).manifest
+    manifest = load_manifest(Settings.from_environment({}, home=shop.home))
     expected = {(name, check.asset, "pass") for name, check in with_data_checks(required_by(manifest)).checks.items()}
     recorded = shop.query(
         "select check_name, asset, status from meta.check_results where severity = 'error' and refresh = 1"

@@ -68,11 +68,10 @@ TABLES: Any = SimpleNamespace(typed=declared)
 class Shop:
     """The same marts on both engines, with decimals and with values that are missing."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.here = duckdb.connect()
         self.here.execute("create schema marts")
-        self._folder = folder
         self._fill()
 
     def read(self, query: str, parameters: tuple[Any, ...] = ()) -> pd.DataFrame:
@@ -125,10 +124,8 @@ class Shop:
             self._share(table)
 
     def _share(self, table: str) -> None:
-        """Several files a table, so that Spark reads it in several partitions."""
-        from orchestration.spark.session import session
-
-        folder = self._folder / table
+        """Several files a table, so that Spark reads it in several partitions; nobody tells its catalog of them."""
+        folder = self.settings.spark / "marts" / table
         folder.mkdir(parents=True)
         for part in range(FILES):
             self.here.execute(
@@ -137,29 +134,26 @@ class Shop:
                 to '{folder}/part-{part}.parquet'
                 """
             )
-        spark, schema = session(self.settings), f"{self.settings.spark_prefix}marts"
-        spark.sql(f"create schema if not exists {schema}")
-        spark.sql(f"drop table if exists {schema}.{table}")
-        spark.sql(f"create table {schema}.{table} using parquet location '{folder}'")
 
 
 @pytest.fixture(scope="module")
 def shop(spark: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    from orchestration.spark.session import session
+    from orchestration.spark.session import CONFIGURATION, session
 
-    settings = spark.model_copy(update={"target": "spark", "spark_prefix": "scoring_"})
-    server = session(settings)
-    server.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(ROWS_A_BATCH))
-    server.conf.set("spark.sql.files.openCostInBytes", str(2**30))
-    server.conf.set("spark.sql.shuffle.partitions", "3")
-    server.conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
-    shop = Shop(settings, tmp_path_factory.mktemp("marts"))
-    try:
+    home = tmp_path_factory.mktemp("home")
+    shop = Shop(spark.model_copy(update={"target": "spark", "spark_prefix": "scoring_", "home": home}))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "spark.sql.execution.arrow.maxRecordsPerBatch": str(ROWS_A_BATCH),
+            "spark.sql.files.openCostInBytes": str(2**30),
+            "spark.sql.shuffle.partitions": "3",
+            "spark.sql.adaptive.coalescePartitions.enabled": "false",
+        }.items():
+            patch.setitem(CONFIGURATION, name, value)
         yield shop
-    finally:
-        shop.here.close()
+    shop.here.close()
+    with session(shop.settings) as server:
         server.sql("drop schema scoring_marts cascade")
-        server.stop()
 
 
 def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -262,6 +256,16 @@ def test_of_a_sample_the_models_are_fitted_to_everyone(shop: Shop) -> None:
     # the same fit, but for the last digits of sums
     numbers = here.select_dtypes("float64").columns
     np.testing.assert_allclose(there[numbers], here[numbers], rtol=1e-6, atol=1.5e-4)
+
+
+def test_what_belongs_to_another_home_is_refused(shop: Shop, tmp_path: Path) -> None:
+    from orchestration.spark.scoring import read
+    from orchestration.spark.session import SparkUnavailableError
+
+    assert len(read(shop.settings, "select customer_id from marts.customer_rfm")) > 0
+    other = shop.settings.model_copy(update={"home": tmp_path})
+    with pytest.raises(SparkUnavailableError, match="belongs to another home"):
+        read(other, "select customer_id from marts.customer_rfm")
 
 
 def _read(shop: Shop, query: str, parameters: list[Any]) -> pd.DataFrame:

@@ -2,8 +2,10 @@
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
+import pytest
 from rich.console import Console
 
 from orchestration.instance import run_job
@@ -53,23 +55,44 @@ def stopped_clusters() -> None:
     raise KeyboardInterrupt
 
 
-def told(*assets: dg.AssetsDefinition, verbose: bool = False, has_published: bool = False) -> list[str]:
-    """What a run of some assets prints, with a second between two looks at the clock."""
-    output = io.StringIO()
-    seconds = iter(range(1000))
-    progress = Progress(Console(file=output, width=200), verbose=verbose, clock=lambda: float(next(seconds)))
+Events = tuple[bool, list[Any]]
+
+
+def run(*assets: dg.AssetsDefinition) -> Events:
+    """Whether a run of some assets succeeded, and its events."""
+    events: list[Any] = []
     definitions = dg.Definitions(assets=assets, jobs=[dg.define_asset_job("refresh", dg.AssetSelection.all())])
     with dg.DagsterInstance.ephemeral() as instance:
         try:
-            succeeded = run_job(definitions, "refresh", instance, progress)
+            succeeded = run_job(definitions, "refresh", instance, events.append)
         except KeyboardInterrupt:
             succeeded = False
-    progress.finish(succeeded, has_published=has_published)
+    return succeeded, events
+
+
+@pytest.fixture(scope="module")
+def good() -> Events:
+    return run(raw_tables, churn_scores, clusters, overview)
+
+
+@pytest.fixture(scope="module")
+def broken() -> Events:
+    return run(raw_tables, churn_scores, broken_clusters, overview)
+
+
+def told(events: Events, *, verbose: bool = False, has_published: bool = False) -> list[str]:
+    """What a run prints, with a second between two looks at the clock."""
+    output = io.StringIO()
+    seconds = iter(range(1000))
+    progress = Progress(Console(file=output, width=200), verbose=verbose, clock=lambda: float(next(seconds)))
+    for event in events[1]:
+        progress(event)
+    progress.finish(events[0], has_published=has_published)
     return output.getvalue().splitlines()
 
 
-def test_a_line_a_stage_and_every_warning() -> None:
-    assert told(raw_tables, churn_scores, clusters, overview) == [
+def test_a_line_a_stage_and_every_warning(good: Events) -> None:
+    assert told(good) == [
         "! sales.csv: 2 of 63 rows went to quarantine.",
         "    line 62",
         "✓ raw            2 assets, 1,234 rows, 1.0 s",
@@ -80,8 +103,8 @@ def test_a_line_a_stage_and_every_warning() -> None:
     ]
 
 
-def test_every_asset_when_asked() -> None:
-    lines = told(raw_tables, churn_scores, clusters, overview, verbose=True)
+def test_every_asset_when_asked(good: Events) -> None:
+    lines = told(good, verbose=True)
     assert [line.split() for line in lines if "/" in line and line.startswith("✓")] == [
         ["✓", "shop/sales", "1,200", "rows"],
         ["✓", "shop/customers", "34", "rows"],
@@ -91,8 +114,8 @@ def test_every_asset_when_asked() -> None:
     ]
 
 
-def test_a_failure_says_how_far_it_came_and_what_was_not_begun() -> None:
-    assert told(raw_tables, churn_scores, broken_clusters, overview)[-4:] == [
+def test_a_failure_says_how_far_it_came_and_what_was_not_begun(broken: Events) -> None:
+    assert told(broken)[-4:] == [
         "✗ ml__clusters: no customers at all",
         "✗ models         1 of 2 assets, 2 checks (1 with a warning), 1.0 s",
         "Not begun: pages.",
@@ -100,11 +123,13 @@ def test_a_failure_says_how_far_it_came_and_what_was_not_begun() -> None:
     ]
 
 
-def test_a_failure_after_publishing_does_not_deny_it() -> None:
-    (line,) = [line for line in told(raw_tables, broken_clusters, has_published=True) if "The run failed" in line]
+def test_a_failure_after_publishing_does_not_deny_it(broken: Events) -> None:
+    (line,) = [line for line in told(broken, has_published=True) if "The run failed" in line]
     assert line.endswith("The run failed after it had published.")
     assert "nothing" not in line
 
 
 def test_who_interrupts_a_run_is_not_told_why_it_ended() -> None:
-    assert not [line for line in told(raw_tables, churn_scores, stopped_clusters) if "Interrupt" in line]
+    lines = told(run(raw_tables, churn_scores, stopped_clusters))
+    assert not [line for line in lines if "Interrupt" in line]
+    assert "✗ models         1 of 2 assets, 2 checks (1 with a warning), 1.0 s" in lines

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 from rich.console import Console
@@ -140,6 +141,16 @@ def test_a_warehouse_that_another_program_has_open_is_not_taken_for_damaged(home
     with duckdb.connect(str(home.warehouse)), pytest.raises(InUseError, match=r"warehouse\.duckdb"):
         mend_home(home, warehouse_of(home), ignore)
     assert trouble_with_duckdb(home.warehouse) is None
+
+
+def test_what_was_never_built_is_named_with_the_way_out(home: Settings) -> None:
+    with pytest.raises(dg.Failure) as failed:
+        warehouse_of(home).read("select * from marts.customer_rfm")
+    assert str(failed.value.description) == (
+        "customer_rfm was never built in this home. Materialize what is upstream as well, or everything: `pulse run`."
+    )
+    with pytest.raises(duckdb.CatalogException):
+        warehouse_of(home).read("select no_such_function(1)")
 
 
 def test_what_calls_itself_published_and_never_was_is_noted_as_failed(home: Settings) -> None:

@@ -88,15 +88,18 @@ DEAF = textwrap.dedent(
 
     settings = Settings.from_environment({}, home=Path(sys.argv[1]))
     with _ending_at_once(settings, None):
-        signal.signal(signal.SIGINT, lambda *_: time.sleep(60))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: time.sleep(60))
         print("ready", flush=True)
         time.sleep(60)
     """
 )
 
 
-@pytest.mark.parametrize("is_heard", [True, False])
-def test_ctrl_c_is_heard_at_once_unless_it_is_meant_for_others(tmp_path: Path, is_heard: bool) -> None:
+@pytest.mark.parametrize(
+    ("number", "is_heard"), [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGINT, False)]
+)
+def test_ctrl_c_is_heard_at_once_unless_it_is_meant_for_others(tmp_path: Path, number: int, is_heard: bool) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler if is_heard else signal.SIG_IGN)
     try:
         process = subprocess.Popen(
@@ -113,9 +116,9 @@ def test_ctrl_c_is_heard_at_once_unless_it_is_meant_for_others(tmp_path: Path, i
         assert process.stdout
         assert process.stderr
         assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         if is_heard:
-            assert process.wait(timeout=20) == refreshing.INTERRUPTED
+            assert process.wait(timeout=20) == 128 + number
             assert process.stderr.read().strip() == (
                 "Interrupted. Nothing has been published yet. The next refresh puts right what is unfinished."
             )

