@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from orchestration.compare import TableDifference, compare
-from orchestration.dbt import load_project
+from orchestration.dbt import load_manifest
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
 from orchestration.spark import servers
@@ -75,7 +75,7 @@ def variables(settings: Settings) -> dict[str, str]:
 
 def differences(expected: Path, settings: Settings) -> list[TableDifference]:
     """What differs after the warehouse has taken over what Spark built."""
-    taken = build_resources(settings)["warehouse"].catch_up(load_project(settings).manifest)
+    taken = build_resources(settings)["warehouse"].catch_up(load_manifest(settings))
     assert set(taken) >= {f"marts.{name}" for name in COMPARED}
     tables = compare(expected / "warehouse.duckdb", settings.warehouse)
     assert {table.table for table in tables} >= {f"marts.{name}" for name in COMPARED}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.compare import compare
-from orchestration.dbt import load_project
+from orchestration.dbt import load_manifest
 from orchestration.settings import Settings
 from tests.conftest import Refresh, run_pipeline
 from tests.spark.worlds import AWKWARD, awkward_shop, checks, upstream_of
@@ -26,7 +26,7 @@ def built(spark: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Re
     shop = {**AWKWARD, "source": str(awkward_shop(base / "shop", late=True))}
     assert run_pipeline(base / "duckdb", "raw", **shop).succeeded
     shutil.copytree(base / "duckdb" / "raw", base / "spark" / "raw")
-    keys = upstream_of(load_project(Settings(home=base / "duckdb")).manifest, MODELS)
+    keys = upstream_of(load_manifest(Settings(home=base / "duckdb")), MODELS)
     on_duckdb = run_pipeline(base / "duckdb", only=keys, **shop)
     on_spark = run_pipeline(base / "spark", only=keys, **shop, target="spark", spark_url=spark.spark_url)
     return on_duckdb, on_spark
