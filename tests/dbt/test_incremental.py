@@ -253,7 +253,6 @@ def test_what_may_not_be_carried_on_is_built_anew(runs: Runs) -> None:
         connection.execute("update marts.fct_sessions set event_count = -1 where started_on < date '2024-02-10'")
         connection.execute("update marts.customer_metrics set purchase_count = -1")
         connection.execute("update marts.customer_features set product_count = -1")
-        connection.execute("update marts.customer_rfm_history set segment = 'wrong'")
     shop.deliver_more(1)
     runs.deliver(shop, 2)
     grown = runs.build(runs.home, *INCREMENTAL)
@@ -263,11 +262,7 @@ def test_what_may_not_be_carried_on_is_built_anew(runs: Runs) -> None:
             (select count(*) from marts.daily_sales where unit_count = -1) as days,
             (select count(*) from marts.fct_sessions where event_count = -1) as sessions,
             (select count(*) from marts.customer_metrics where purchase_count = -1) as customers,
-            (select count(*) from marts.customer_features where product_count = -1) as features,
-            (
-                select count(*) from marts.customer_features where product_count = -1 and churned_90d is null
-            ) as unlabelled,
-            (select count(*) from marts.customer_rfm_history where segment = 'wrong') as scores
+            (select count(*) from marts.customer_features where product_count = -1) as features
         """
     )
     assert wrong["days"].tolist() == [1]

@@ -28,7 +28,7 @@ with
     fitting as (
         select
             situations.customer_id,
-            min(rules.rule) as rule
+            min(rules.rule) as first_rule
         from situations
         cross join rules
         -- a condition on what is not known does not hold
@@ -66,7 +66,7 @@ with
             rules.reason
         from situations
         inner join fitting on situations.customer_id = fitting.customer_id
-        inner join rules on fitting.rule = rules.rule
+        inner join rules on fitting.first_rule = rules.rule
     ),
 
     -- measured: whatever campaigns have tried; assumed: what the rule offers, or a plain message where that

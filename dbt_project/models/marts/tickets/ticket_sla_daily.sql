@@ -15,7 +15,8 @@ select
     cast(count(resolved_at) as bigint) as resolved_count,
     {% for step in ['first_response', 'resolution'] %}
         {% for minutes in [step ~ '_minutes', step ~ '_business_minutes'] %}
-            cast({{ rounded(average('cast(' ~ minutes ~ ' as decimal(18, 4))'), 4) }} as double) as average_{{ minutes }},
+            cast({{ rounded(average('cast(' ~ minutes ~ ' as decimal(18, 4))'), 4) }} as double)
+                as average_{{ minutes }},
         {% endfor %}
         cast(count(*) filter (where is_{{ step }}_within_target) as bigint) as {{ step }}_within_target_count,
         cast(count(*) filter (where is_{{ step }}_within_business_target) as bigint)
