@@ -234,6 +234,19 @@ class Dbt(dg.ConfigurableResource):
                 connection.execute(f"attach '{path}' as {name} (read_only)")
             return connection.execute(f"select * from ({query}) limit {rows}").df().to_dict("records")
 
+    def built_before(self) -> set[tuple[str, str]]:
+        """Schema and name of all that has been built in this home."""
+        with duckdb.connect() as connection:
+            for name in ("warehouse", "work"):
+                file = Path(self.home) / f"{name}.duckdb"
+                if file.exists():
+                    connection.execute(f"attach {quoted(file)} as {name} (read_only)")
+            return set(
+                connection.execute(
+                    "select table_schema, table_name from information_schema.tables where table_catalog != 'memory'"
+                ).fetchall()
+            )
+
     def _describe(self, message: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Row count, columns, preview and key figures of a relation just built."""
         info = message["data"]["node_info"]
@@ -267,7 +280,7 @@ class Dbt(dg.ConfigurableResource):
             dagster.Failure: A chosen model itself reads such a thing.
         """
         chosen = {(key.path[0], key.path[-1]) for key in context.selected_asset_keys}
-        part = part_of(manifest, chosen, _relations(Path(self.home)))
+        part = part_of(manifest, chosen, self.built_before())
         if part.unbuilt:
             raise dg.Failure(description=refusal(part.unbuilt), allow_retries=False)
         if not part.left_out:
@@ -277,19 +290,6 @@ class Dbt(dg.ConfigurableResource):
             f"that were never built here, and are left out until they are: {', '.join(part.left_out)}."
         )
         return ["--exclude", " ".join(part.left_out)]
-
-
-def _relations(home: Path) -> set[tuple[str, str]]:
-    """Schema and name of all that has been built in a home."""
-    with duckdb.connect() as connection:
-        for name in ("warehouse", "work"):
-            if (home / f"{name}.duckdb").exists():
-                connection.execute(f"attach {quoted(home / f'{name}.duckdb')} as {name} (read_only)")
-        return set(
-            connection.execute(
-                "select table_schema, table_name from information_schema.tables where table_catalog != 'memory'"
-            ).fetchall()
-        )
 
 
 def close_files() -> None:

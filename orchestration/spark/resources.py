@@ -116,6 +116,23 @@ class SparkDbt(Dbt):
         finally:
             session.stop()
 
+    def built_before(self) -> set[tuple[str, str]]:
+        """What Spark finds: tables by their files, views as long as the server lives; and what Python wrote."""
+        written = {(schema, name) for schema, name in super().built_before() if schema == "ml"}
+        whole = {(file.parent.parent.name, file.parent.name) for file in self._spark.glob("*/*/_SUCCESS")}
+        prefix = self.variables["PULSE_SPARK_PREFIX"]
+        session = open_session(Settings(home=Path(self.home), spark_url=self.url))
+        try:
+            schemas = [each.name for each in session.catalog.listDatabases(f"{prefix}*")]
+            views = {
+                (schema.removeprefix(prefix), row.viewName)
+                for schema in schemas
+                for row in session.sql(f"show views in {schema}").collect()
+            }
+        finally:
+            session.stop()
+        return written | whole | views
+
 
 def _packages() -> dict[str, str]:
     from importlib.metadata import version

@@ -277,6 +277,9 @@ def main(names: Sequence[str]) -> int:
     console = Console()
     all_equal = True
     chosen = [world for world in WORLDS if not names or any(name in world.name for name in names)]
+    if not chosen:
+        print(f"no world is called {' or '.join(names)}; there are: {'; '.join(world.name for world in WORLDS)}")
+        return 2
     with tempfile.TemporaryDirectory(prefix="pulse-spark-") as temporary:
         base = Path(temporary)
         for world in chosen:
