@@ -37,8 +37,9 @@ def part_of(
         built: Schema and name of what there is.
     """
     nodes = manifest["nodes"]
+    # As the project says it: on Spark the schema itself has a prefix, which no asset's key has.
     names = {
-        unique_id: (node["schema"], node["name"])
+        unique_id: (node["config"]["schema"], node["name"])
         for unique_id, node in nodes.items()
         if node["resource_type"] in _BUILT and node["config"]["materialized"] != "ephemeral"
     }

@@ -10,9 +10,9 @@ from orchestration.partial import part_of, refusal
 def node(kind: str, schema: str, name: str, *read: str, materialized: str = "table") -> dict[str, Any]:
     return {
         "resource_type": kind,
-        "schema": schema,
+        "schema": f"prefix_{schema}",
         "name": name,
-        "config": {"materialized": materialized},
+        "config": {"materialized": materialized, "schema": schema},
         "depends_on": {"nodes": list(read)},
     }
 
