@@ -60,7 +60,7 @@ lint: $(READY)  ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@cd dbt_project && ../$(BIN)/sqlfluff lint --disable-progress-bar models
+	@cd dbt_project && ../$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 models
 
 lock: $(READY)  ## compile requirements.txt and requirements-spark.txt anew (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-annotate --no-emit-index-url \

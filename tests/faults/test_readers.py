@@ -45,7 +45,7 @@ LOOKER = textwrap.dedent(
                 ).fetchall()
             log.write(json.dumps([*seen, page.exists()]) + "\\n")
             log.flush()
-            time.sleep(1)
+            time.sleep(3)
     """
 )
 # Opens the file once and keeps it open, as a notebook does.
