@@ -325,6 +325,37 @@ def test_customer_features(raw: Raw, cutoff: date) -> None:
     assert all(mart[name].nunique() == 2 for name in closed), "both classes are part of what is tested"
 
 
+def test_contact_features_of_contacts_and_of_now(raw: Raw) -> None:
+    """What is known now is taken from the latest cutoff, what was known of a contact is counted: by one definition."""
+    orders = orders_of(raw.lines)
+    mart = raw.home.frame("select * from marts.contact_features")
+    rows: list[dict[str, object]] = []
+    for contact, customer, known_on in zip(mart["contact_id"], mart["customer_id"], mart["known_on"], strict=True):
+        day = pd.Timestamp(known_on).date()
+        own = orders.get(customer, raw.lines.iloc[:0])
+        own = own.loc[[sold_on <= day for sold_on in own["day"]], :]
+        last_days = own.groupby("order")["day"].max()
+        row: dict[str, object] = {
+            "contact_id": None if pd.isna(contact) else contact,
+            "customer_id": customer,
+            "order_count": len(last_days),
+            "days_since_first_order": (day - min(own["day"])).days if len(own) else None,
+            "days_since_last_order": (day - max(own["day"])).days if len(own) else None,
+            "average_order_value": float(sum(own["gross"], ZERO)) / len(last_days) if len(own) else np.nan,
+        }
+        for window in (30, 90, 365):
+            row[f"orders_{window}d"] = sum((day - last).days < window for last in last_days)
+        rows.append(row)
+    is_now = mart["contact_id"].isna()
+    assert mart.loc[is_now, "orders_30d"].nunique() > 1
+    assert mart.loc[~is_now, "orders_30d"].nunique() > 1
+    agree(
+        mart.astype({"days_since_first_order": "Int64", "days_since_last_order": "Int64"}),
+        rows,
+        ["customer_id", "contact_id"],
+    )
+
+
 def service_counts(home: Home, cutoff: date) -> dict[str, dict[str, int]]:
     """The features that do not come from sales, by name and customer."""
 

@@ -1,7 +1,7 @@
 -- What sales up to each cutoff say of each customer who had ordered by then, and the day of the next order after it.
 {{ config(
     group='customers',
-    access='private',
+    access='protected',
     materialized='incremental',
     incremental_strategy='append',
     meta={'carry': {'through': 'int_sales__changed'}},

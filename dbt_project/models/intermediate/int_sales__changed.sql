@@ -39,15 +39,6 @@
                 and sold_at >= cast({{ add_days(known_until, 1) }} as timestamp)
         ),
 
-        came_back as (
-            select sale_id
-            from {{ ref('int_sales__unioned') }}
-            where
-                returned_at >= cast({{ add_days(known_until, 1) }} as timestamp)
-                and _batch <= {{ since.refresh }}
-                and sold_at < cast({{ add_days(known_until, 1) }} as timestamp)
-        ),
-
         -- a product's category and cost are on all its lines
         products as (
             select
@@ -77,19 +68,24 @@
                 or coalesce(products.unit_cost, -1) <> coalesce(products_before.unit_cost, -1)
         ),
 
-        changed_otherwise as (
+        came_back as (
             select *
             from {{ ref('int_sales__classified') }}
             where
                 _batch <= {{ since.refresh }}
                 and sold_at < cast({{ add_days(known_until, 1) }} as timestamp)
-                and sale_id in (
-                    select sale_id from came_back
-                    union all
-                    select sale_id
-                    from {{ fact }}
-                    where product_id in (select product_id from changed_products)
-                )
+                and returned_at >= cast({{ add_days(known_until, 1) }} as timestamp)
+        ),
+
+        -- lines whose product changed; asked of the lines that did not come back, so that none is listed twice
+        reclassified as (
+            select *
+            from {{ ref('int_sales__classified') }}
+            where
+                _batch <= {{ since.refresh }}
+                and sold_at < cast({{ add_days(known_until, 1) }} as timestamp)
+                and product_id in (select changed_products.product_id from changed_products)
+                and coalesce(returned_at < cast({{ add_days(known_until, 1) }} as timestamp), true)
         ),
 
         as_they_are as (
@@ -97,7 +93,9 @@
             union all
             select * from came_due
             union all
-            select * from changed_otherwise
+            select * from came_back
+            union all
+            select * from reclassified
         )
 
     select

@@ -59,6 +59,7 @@ select
         when is_return or returned_at is not null
             then greatest(sold_on, coalesce(cast(returned_at as date), sold_on))
     end as returned_on,
+    returned_at,
     returned_revenue,
     gross_revenue - returned_revenue as net_revenue,
     case

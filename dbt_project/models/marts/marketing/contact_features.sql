@@ -21,7 +21,8 @@ with
         from customers
     ),
 
-    -- counting an order's lines together first is far cheaper than counting distinct orders among them
+    -- what is known now has been counted already, for the latest cutoff; counted here is what was known of contacts.
+    -- Counting an order's lines together first is far cheaper than counting distinct orders among them
     orders as (
         select
             moments.customer_id,
@@ -35,7 +36,10 @@ with
             on
                 moments.customer_id = sales.customer_id
                 and moments.known_on >= sales.sold_on
-        where sales.is_order_line
+        where
+            sales.is_order_line
+            and moments.known_on < {{ as_of() }}
+            and sales.customer_id in (select outcomes.customer_id from outcomes)
         group by moments.customer_id, moments.known_on, sales.order_id
     ),
 
@@ -52,6 +56,19 @@ with
             sum(gross_revenue) as gross_revenue
         from orders
         group by customer_id, known_on
+        union all
+        select
+            customer_id,
+            cutoff_date as known_on,
+            first_order_on,
+            last_order_on,
+            order_count,
+            orders_30d,
+            orders_90d,
+            orders_365d,
+            gross_revenue
+        from {{ ref('int_features__sales') }}
+        where cutoff_date = {{ as_of() }}
     ),
 
     visited as (

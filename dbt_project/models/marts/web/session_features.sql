@@ -57,7 +57,7 @@ with
             order_id,
             min(sold_at) as sold_at
         from {{ ref('fct_sales') }}
-        where is_order_line
+        where is_order_line and order_id in (select sessions.order_id from sessions)
         group by order_id
     ),
 
