@@ -36,35 +36,25 @@ def in_the_middle_of_the_marts(source: Path, home: Path) -> Iterator[subprocess.
         yield running
 
 
-def test_a_killed_run_leaves_the_published_file_and_the_next_run_is_clean(
+def test_a_run_waits_for_another_and_one_that_is_ended_leaves_what_was_published(
     tmp_path: Path, sales_file: Callable[..., Path]
 ) -> None:
+    """One home, as its user sees it: a run that waits, one that is killed, one ended by Ctrl+C, one that succeeds."""
     home = tmp_path / "home"
     source = sales_file("ann,2024-01-05,10", "bob,2024-02-05,20")
-    assert pulse("run", "--source", str(source), "--home", str(home)).returncode == 0
-    before = (home / "pulse.duckdb").read_bytes()
+    published = home / "pulse.duckdb"
+
+    _runs_when_the_lock_is_free(source, home)
+    before = published.read_bytes()
 
     with in_the_middle_of_the_marts(source, home) as running:
         running.send_signal(signal.SIGKILL)
-    assert (home / "pulse.duckdb").read_bytes() == before
-
+    assert published.read_bytes() == before
     alone = pulse("publish", "--home", str(home))
     assert alone.returncode == 1
     assert "Not published" in alone.stdout
-    assert (home / "pulse.duckdb").read_bytes() == before
+    assert published.read_bytes() == before
 
-    after = pulse("run", "--source", str(source), "--home", str(home))
-    assert after.returncode == 0, after.stdout + after.stderr
-    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
-        statuses = connection.execute("select refresh, status from meta.refreshes order by 1").fetchall()
-    assert statuses == [(1, "published"), (2, "failed"), (3, "published")]
-
-
-def test_ctrl_c_ends_a_run_at_once_with_one_line_and_the_next_run_is_clean(
-    tmp_path: Path, sales_file: Callable[..., Path]
-) -> None:
-    home = tmp_path / "home"
-    source = sales_file("ann,2024-01-05,10", "bob,2024-02-05,20")
     with in_the_middle_of_the_marts(source, home) as running:
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=10) == 130
@@ -74,19 +64,20 @@ def test_ctrl_c_ends_a_run_at_once_with_one_line_and_the_next_run_is_clean(
         assert [line for line in rest.splitlines() if not line.startswith("✓ ")] == []
         assert running.stderr.read().split("\n") == [
             "",
-            "Interrupted. Nothing has been published yet. The next refresh puts right what is unfinished.",
+            f"Interrupted. {published} is as it was before. The next refresh puts right what is unfinished.",
             "",
         ]
+    assert published.read_bytes() == before
+
     after = pulse("run", "--source", str(source), "--home", str(home))
     assert after.returncode == 0, after.stdout + after.stderr
-    with duckdb.connect(str(home / "pulse.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(published), read_only=True) as connection:
         statuses = connection.execute("select refresh, status from meta.refreshes order by 1").fetchall()
-    assert statuses == [(1, "failed"), (2, "published")]
+    assert statuses == [(1, "published"), (2, "failed"), (3, "failed"), (4, "published")]
 
 
-def test_a_second_run_waits_for_the_first(tmp_path: Path, sales_file: Callable[..., Path]) -> None:
-    home = tmp_path / "home"
-    source = sales_file("ann,2024-01-05,10")
+def _runs_when_the_lock_is_free(source: Path, home: Path) -> None:
+    """`pulse run` beside a holder of the home's lock: it says that it waits, publishes nothing, then all."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD_LOCK, str(home)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
