@@ -258,7 +258,9 @@ def _said(result: Figures) -> str:
 def page(results: Sequence[Figures], file: Path) -> None:
     """CPU-seconds by size as a plotly page, both axes logarithmic, one line a stage."""
     import plotly.graph_objects as go
+    from plotly.colors import qualitative
 
+    colours = qualitative.Dark2
     figure = go.Figure()
     for tables, engine in sorted({(each["tables"], each["engine"]) for each in results}):
         chosen = sorted(
@@ -277,7 +279,7 @@ def page(results: Sequence[Figures], file: Path) -> None:
                 legendgroup=f"{tables}, {engine}: {title if stage else 'steps'}",
                 legendgrouptitle_text=f"{tables}, {engine}: {title if stage else 'steps'}",
                 mode="lines+markers",
-                line={"dash": "dot" if stage else "solid"},
+                line={"dash": "dot"} if stage else {"color": colours[list(TITLES.values()).index(title)], "width": 3},
                 visible=True if not stage or title == TITLES["refresh"] else "legendonly",
                 hovertemplate="%{x:,} sales: %{y:,.1f} CPU-s, %{customdata[0]:,.0f} s, %{customdata[1]:,.0f} MB",
             )
