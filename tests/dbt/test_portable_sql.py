@@ -71,6 +71,13 @@ def test_nothing_banned_outside_macros(name: str) -> None:
     assert [short(path) for path in SQL if re.search(BANNED[name], code(path))] == []
 
 
+def test_nothing_is_inlined_on_spark() -> None:
+    """Planning a query costs Spark more than its rows, and grows faster than the query: a part of one is a table."""
+    told = "materialized='table' if target.type == 'spark' else 'ephemeral'"
+    inlined = [path for path in MODELS if "ephemeral" in code(path)]
+    assert [short(path) for path in inlined if told not in code(path)] == []
+
+
 def test_no_double_quoted_identifiers() -> None:
     assert [short(path) for path in SQL if '"' in sql(path)] == []
 
