@@ -35,6 +35,8 @@ BANNED = {
     "delete": r"\bdelete\s+from\b",
     # Spark's has the name sha2 and the length as an argument: the macro digest
     "sha256": r"\bsha256\(",
+    # of İ and of Σ at the end of a word Spark makes other letters: the macro lowered
+    "lower": r"\blower\(",
     # Spark takes no frame there, and the frame of a named window is not seen
     "lead and lag over a named window": r"\b(lead|lag)\([^()]*\)\s*over\s+(?!\()",
     # whole numbers become doubles on both, decimals become decimals with few digits on Spark

@@ -9,7 +9,7 @@ with
     customers as (
         select
             customer_id,
-            lower(industry) as industry
+            {{ lowered('industry') }} as industry
         from {{ ref('dim_customers') }}
     ),
 
