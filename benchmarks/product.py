@@ -4,10 +4,12 @@ For every size: a business is simulated and written as files, the files are read
 (`pulse run` in a home that has raw and nothing else), the same SQL, models and pages are run bare, and a day's files
 are added and refreshed. Every line is a process of its own, in this order; CPU-seconds are user and system, over all
 threads and child processes. What is measured is kept in `--out`, so that a size can be measured later and a stopped
-run goes on where it was; the table and a page are written anew from all that is there.
+run goes on where it was; the table and a page are written anew from all that is there. On Spark a Connect server with
+two local threads is started for each size, and what it and its Python workers use is counted as well.
 
     .venv/bin/python benchmarks/product.py --sales 1e5 1e6 1e7
     .venv/bin/python benchmarks/product.py --sales 1e5 1e6 --tables all
+    .venv/bin/python benchmarks/product.py --sales 1e5 1e6 --target spark
 
 Run it from a terminal that stays; nothing else should be running. Ten million sales want 6 GB of memory and of disk.
 """
@@ -20,10 +22,12 @@ import math
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,7 +62,8 @@ ORDER = (
 SECONDS_BETWEEN_LOOKS = 0.5
 
 Figures = dict[str, Any]
-"""What one process used: `total` and `stages`, each with cpu, wall and peak; `processes`; perhaps `bytes`, `rows`."""
+"""What one process used: `total` and `stages`, each with cpu, wall and peak, and on Spark with spark_cpu and spark_peak
+of its server; `processes`; perhaps `bytes`, `rows`."""
 
 
 class Home:
@@ -69,7 +74,7 @@ class Home:
         sales: How many sales, about.
         tables: `shop` for customers, products and sales, `all` for everything the business has.
         engine: One of ENGINES.
-        memory: What DuckDB may use, as PULSE_BUILD_MEMORY.
+        memory: What DuckDB may use, as PULSE_BUILD_MEMORY, or Spark's server.
     """
 
     def __init__(self, folder: Path, sales: int, tables: str, engine: str, memory: str) -> None:
@@ -84,7 +89,34 @@ class Home:
             "OPENBLAS_NUM_THREADS": "1",
             **({"PULSE_TARGET": engine} if engine != "duckdb" else {}),
         }
+        self.memory = memory
+        self.server: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def engine_up(self) -> Iterator[None]:
+        """On Spark, with a server of its own, whose catalog forgets this home when it ends."""
+        if self.engine == "duckdb":
+            yield
+            return
+        from orchestration.settings import Settings
+        from orchestration.spark import servers
+
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            url = f"sc://127.0.0.1:{probe.getsockname()[1]}"
+        settings = Settings(home=self.folder / "server", spark_url=url)
+
+        def say(text: str) -> None:
+            print(text, file=sys.stderr, flush=True)
+
+        started = servers.up(settings, say, memory=self.memory.lower().removesuffix("b"))
+        self.variables["PULSE_SPARK_URL"] = url
+        self.server = started.named("connect").pid
+        try:
+            yield
+        finally:
+            servers.down(settings, say)
 
     def measure(self, step: str) -> Figures:
         """Do one step and say what it used."""
@@ -129,6 +161,8 @@ class Home:
         out, log = self.folder / "figures.json", self.folder / f"{what}.log"
         out.unlink(missing_ok=True)
         command = [sys.executable, str(ROOT / "benchmarks" / "stages.py"), what, "--out", str(out), *arguments]
+        if self.server is not None:
+            command += ["--server", str(self.server)]
         with log.open("w", encoding="utf-8") as said:
             process = subprocess.Popen(
                 command, cwd=ROOT, env={**os.environ, **self.variables, **(variables or {})}, stdout=said, stderr=said
@@ -183,6 +217,16 @@ def lines(measured: Figures) -> dict[str, dict[str, float]]:
     return found
 
 
+def _cpu_of(used: dict[str, float]) -> float:
+    """CPU-seconds of Python and of Spark."""
+    return used["cpu"] + used.get("spark_cpu", 0.0)
+
+
+def _peak_of(used: dict[str, float]) -> float:
+    """Peak memory of Python and of Spark in MB, as if both had been reached at once."""
+    return used["peak"] + used.get("spark_peak", 0.0)
+
+
 def _counted(figures: Figures) -> dict[str, float]:
     """What a process used, less what it only needed to be measured."""
     extra = figures["stages"].get(UNCOUNTED, {"cpu": 0.0, "wall": 0.0})
@@ -209,7 +253,8 @@ def _table(tables: str, engine: str, results: Sequence[Figures]) -> str:
     names = list(dict.fromkeys(name for each in by_size for name in each))
     sizes = [each["sales"] for each in results]
     what = "customers, products and sales" if tables == "shop" else "every table"
-    head = "".join(f" {each['sales']:,} sales: CPU-s | s | peak MB |" for each in results)
+    unit = "CPU-s" if engine == "duckdb" else "CPU-s (of it Spark)"
+    head = "".join(f" {each['sales']:,} sales: {unit} | s | peak MB |" for each in results)
     text = [f"{what}, {engine}\n", f"|  |{head} CPU grows as size to the |", "|---" * (3 * len(results) + 2) + "|"]
     for name in names:
         cells, known = "", []
@@ -218,8 +263,9 @@ def _table(tables: str, engine: str, results: Sequence[Figures]) -> str:
             if figures is None:
                 cells += " | | |"
                 continue
-            known.append((size, figures["cpu"]))
-            cells += f" {figures['cpu']:,.1f} | {figures['wall']:,.0f} | {figures['peak']:,.0f} |"
+            known.append((size, _cpu_of(figures)))
+            of_spark = f" ({figures['spark_cpu']:,.1f})" if "spark_cpu" in figures else ""
+            cells += f" {_cpu_of(figures):,.1f}{of_spark} | {figures['wall']:,.0f} | {_peak_of(figures):,.0f} |"
         slope = exponent(*zip(*known, strict=True)) if known else None
         stage = name.partition(" / ")[2]
         shown = f"&nbsp;&nbsp;of it {stage}" if stage else f"**{name}**"
@@ -243,14 +289,14 @@ def _said(result: Figures) -> str:
             ratio = refresh["total"]["cpu"] / _counted(steps["bare"])["cpu"]
             parts.append(f"a refresh from raw costs {ratio:.2f} x the same bare")
         if "day" in steps:
-            ratio = steps["day"]["total"]["cpu"] / refresh["total"]["cpu"]
+            ratio = _cpu_of(steps["day"]["total"]) / _cpu_of(refresh["total"])
             parts.append(f"a day's {ratio:.2f} x the first")
         parts.append(f"at most {refresh['processes']} processes at once")
         sizes = ", ".join(f"{name} {size / 1e6:,.0f} MB" for name, size in refresh["bytes"].items())
         parts.append(f"on disk: {sizes}")
-        dearest = sorted(refresh["stages"].items(), key=lambda each: -each[1]["cpu"])[:2]
-        share = refresh["total"]["cpu"]
-        named = " and ".join(f"{name} ({used['cpu'] / share:.0%})" for name, used in dearest)
+        dearest = sorted(refresh["stages"].items(), key=lambda each: -_cpu_of(each[1]))[:2]
+        share = _cpu_of(refresh["total"])
+        named = " and ".join(f"{name} ({_cpu_of(used) / share:.0%})" for name, used in dearest)
         parts.append(f"dearest: {named}")
     return f"- {'; '.join(parts)}. Measured {result['measured_at']}, {result['machine']}."
 
@@ -273,8 +319,8 @@ def page(results: Sequence[Figures], file: Path) -> None:
             title, _, stage = name.partition(" / ")
             figure.add_scatter(
                 x=[size for size, _ in known],
-                y=[used["cpu"] for _, used in known],
-                customdata=[[used["wall"], used["peak"]] for _, used in known],
+                y=[_cpu_of(used) for _, used in known],
+                customdata=[[used["wall"], _peak_of(used)] for _, used in known],
                 name=stage or title,
                 legendgroup=f"{tables}, {engine}: {title if stage else 'steps'}",
                 legendgrouptitle_text=f"{tables}, {engine}: {title if stage else 'steps'}",
@@ -299,7 +345,7 @@ def main() -> None:
     parser.add_argument("--sales", type=float, nargs="*", default=[1e5, 1e6], help="sizes, in sales")
     parser.add_argument("--tables", choices=["shop", "all"], default="shop")
     parser.add_argument("--target", choices=ENGINES, default="duckdb", help="where the SQL runs")
-    parser.add_argument("--memory", default="3GB", help="what DuckDB may use, as PULSE_BUILD_MEMORY")
+    parser.add_argument("--memory", default="3GB", help="what DuckDB, or Spark's server, may use")
     parser.add_argument("--steps", choices=STEPS, nargs="+", default=list(STEPS))
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "product", help="folder for figures and pages")
     arguments = parser.parse_args()
@@ -320,17 +366,17 @@ def main() -> None:
             }
         )
         home = Home(arguments.out / name, sales, arguments.tables, arguments.target, arguments.memory)
-        for step in STEPS:
-            if (
-                step not in arguments.steps
-                or step in result["steps"]
-                or (step == "bare" and arguments.target != "duckdb")
-            ):
-                continue
-            result["steps"][step] = home.measure(step)
-            kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
-            total = _counted(result["steps"][step])
-            print(f"  {sales:,}: {step} {total['cpu']:.1f} CPU-s, {total['peak']:,.0f} MB", file=sys.stderr, flush=True)
+        asked = [step for step in STEPS if step in arguments.steps and step not in result["steps"]]
+        if arguments.target != "duckdb":
+            asked = [step for step in asked if step != "bare"]
+        if asked:
+            with home.engine_up():
+                for step in asked:
+                    result["steps"][step] = home.measure(step)
+                    kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
+                    total = _counted(result["steps"][step])
+                    used = f"{_cpu_of(total):.1f} CPU-s, {_peak_of(total):,.0f} MB"
+                    print(f"  {sales:,}: {step} {used}", file=sys.stderr, flush=True)
         if set(STEPS) - {"bare"} <= set(result["steps"]):
             shutil.rmtree(home.folder)
     results = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(arguments.out.glob("*-*-*.json"))]

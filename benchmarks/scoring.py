@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import socket
 import subprocess
@@ -23,6 +22,9 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.usage import session_cpu, session_peak
 from orchestration.assets.insights.churn import FEATURES_NOW, reasons
 from orchestration.settings import Settings
 
@@ -38,7 +40,6 @@ COLUMNS = [
     ("model_version", "string"),
 ]
 FILES = 8
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def scorer_of(home: Path, horizon: int, as_of: date) -> object:
@@ -99,19 +100,6 @@ def digest(scores: pd.DataFrame) -> str:
     return str(int(pd.util.hash_pandas_object(plain, index=False).sum()))
 
 
-def cpu_of(session: int) -> float:
-    """CPU-seconds of the processes of a session, Python workers included, and of those they have seen end."""
-    total = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session:
-            total += sum(map(int, fields[11:15]))
-    return total / TICKS
-
-
 def one(arguments: argparse.Namespace) -> None:
     """Score in this process's own way, and print what it took."""
     as_of = date.fromisoformat(arguments.as_of)
@@ -143,25 +131,25 @@ def measure(arguments: argparse.Namespace) -> None:
             # the first round starts the workers and is not counted
             for turn in range(arguments.rounds + 1):
                 for name, runs in found.items():
-                    before = cpu_of(leader)
+                    before = session_cpu(leader)
+                    session_peak(leader)
                     command = [sys.executable, __file__, str(arguments.home), "--one", name, "--files", str(files)]
                     more = ["--as-of", str(as_of), "--horizon", str(arguments.horizon)]
                     done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
                     run = json.loads(done.stdout.splitlines()[-1])
-                    run["server"] = cpu_of(leader) - before
+                    run["server"], run["server_peak"] = session_cpu(leader) - before, session_peak(leader)
                     if turn:
                         runs.append(run)
         finally:
             servers.down(settings, print)
     digests = {run["digest"] for runs in found.values() for run in runs}
-    print(
-        "| churn, 90 days, with reasons | wall s | CPU-s of this process | CPU-s of Spark | peak MB of this process |"
-    )
-    print("|---|---|---|---|---|")
+    print("| churn, 90 days, with reasons | s | CPU-s of Python here | of Spark | peak MB of Python here | of Spark |")
+    print("|---|---|---|---|---|---|")
     for name, runs in found.items():
         best = min(runs, key=lambda run: run["wall"])
         label = "here" if name == "here" else "on `local[2]`"
-        print(f"| {label} | {best['wall']:.1f} | {best['cpu']:.1f} | {best['server']:.1f} | {best['peak']:.0f} |")
+        used = f"{best['wall']:.1f} | {best['cpu']:.1f} | {best['server']:.1f}"
+        print(f"| {label} | {used} | {best['peak']:,.0f} | {best['server_peak']:,.0f} |")
     rows = found["here"][0]["rows"]
     print(f"\n{rows:,} customers, best of {arguments.rounds} interleaved rounds; scores equal: {len(digests) == 1}.")
 

@@ -1,7 +1,8 @@
 """What `benchmarks/product.py` measures, each in a process of its own: generating, a refresh by stages, the same bare.
 
 Every process writes one JSON file with its CPU-seconds (user and system, all threads, children included), its seconds
-on the clock and its peak memory, in all and by stage.
+on the clock and its peak memory, in all and by stage; on Spark also what the server and its Python workers used
+meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +20,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from benchmarks.usage import own_cpu, peak, session_cpu, session_peak  # noqa: E402
 
 SEED = 7
 STARTS_ON, AS_OF = date(2024, 4, 1), date(2026, 3, 31)
@@ -38,33 +40,38 @@ STAGES = {
 """What a step of a refresh counts as: by its name, or by what stands before its first two underscores."""
 
 
-def _cpu() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
-
-
 class Meter:
-    """Sums up what this process uses, by what it is doing."""
+    """Sums up what this process uses, by what it is doing, and what a Spark server uses meanwhile."""
 
     def __init__(self) -> None:
         self._stages: dict[str, dict[str, float]] = {}
-        self._began = time.monotonic() - _age()
-        self._last = (0.0, self._began)
+        self._server: int | None = None
+        self._last = {"cpu": 0.0, "wall": time.monotonic() - _age()}
+
+    def watch(self, server: int) -> None:
+        """From now on the processes of this session count as well, for themselves."""
+        self._server = server
+        self._last["spark_cpu"] = session_cpu(server)
+        session_peak(server)
 
     def lap(self, stage: str) -> None:
         """What was used since the last lap was for this."""
-        now = (_cpu(), time.monotonic())
-        found = self._stages.setdefault(stage, {"cpu": 0.0, "wall": 0.0, "peak": 0.0})
-        found["cpu"] += now[0] - self._last[0]
-        found["wall"] += now[1] - self._last[1]
-        found["peak"] = max(found["peak"], _peak())
+        now = {"cpu": own_cpu(), "wall": time.monotonic()}
+        peaks = {"peak": peak()}
+        if self._server is not None:
+            now["spark_cpu"] = session_cpu(self._server)
+            peaks["spark_peak"] = session_peak(self._server)
+        found = self._stages.setdefault(stage, dict.fromkeys((*now, *peaks), 0.0))
+        for name, value in now.items():
+            found[name] += value - self._last[name]
+        for name, value in peaks.items():
+            found[name] = max(found[name], value)
         self._last = now
 
     def write(self, file: Path, **more: Any) -> None:
         """Write the stages and what they come to."""
         stages = list(self._stages.values())
-        total = {name: sum(stage[name] for stage in stages) for name in ("cpu", "wall")}
-        total["peak"] = max(stage["peak"] for stage in stages)
+        total = {name: (max if name.endswith("peak") else sum)(stage[name] for stage in stages) for name in stages[0]}
         file.write_text(json.dumps({"total": total, "stages": self._stages, **more}, indent=1), encoding="utf-8")
 
 
@@ -72,13 +79,6 @@ def _age() -> float:
     """Seconds since this process was started: importing what stands above took some."""
     ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
     return float(Path("/proc/uptime").read_text(encoding="ascii").split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _peak() -> float:
-    """Most memory held at once since this was last asked for, in MB."""
-    (line,) = (line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if "VmHWM" in line)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return int(line.split()[1]) / 1024
 
 
 def generate(meter: Meter, folder: Path, customers: int, tables: str, out: Path) -> None:
@@ -263,7 +263,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="of the files to write, or of dbt's compiled SQL")
     parser.add_argument("--customers", type=int)
     parser.add_argument("--tables", choices=["shop", "all"])
+    parser.add_argument("--server", type=int, help="session of the Spark server that works for this process")
     arguments = parser.parse_args()
+    if arguments.server is not None:
+        meter.watch(arguments.server)
     if arguments.what == "generate":
         generate(meter, arguments.folder, arguments.customers, arguments.tables, arguments.out)
     elif arguments.what == "bare":

@@ -1,13 +1,13 @@
 """Worlds that two engines could see differently, built on DuckDB and on Spark and compared row for row.
 
 As a script, `make spark-compare`: each world in full, on a Connect server and on a cluster with two workers; it prints
-what was compared and what it took. The tests of this folder build a few tables of the smallest world.
+what was compared and what it took. Words choose worlds by a part of their names, and `local` or `cluster` one of the
+two. The tests of this folder build a few tables of the smallest world.
 """
 
 from __future__ import annotations
 
 import csv
-import resource
 import shutil
 import socket
 import sys
@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
+from benchmarks.usage import own_cpu, session_cpu
 from orchestration.compare import compare, print_comparison
 from orchestration.settings import Settings
 from orchestration.spark import servers
@@ -276,14 +277,16 @@ def main(names: Sequence[str]) -> int:
         return 1
     console = Console()
     all_equal = True
-    chosen = [world for world in WORLDS if not names or any(name in world.name for name in names)]
+    targets = [name for name in names if name in (servers.LOCAL, servers.CLUSTER)] or [servers.LOCAL, servers.CLUSTER]
+    parts = [name for name in names if name not in targets]
+    chosen = [world for world in WORLDS if not parts or any(part in world.name for part in parts)]
     if not chosen:
-        print(f"no world is called {' or '.join(names)}; there are: {'; '.join(world.name for world in WORLDS)}")
+        print(f"no world is called {' or '.join(parts)}; there are: {'; '.join(world.name for world in WORLDS)}")
         return 2
     with tempfile.TemporaryDirectory(prefix="pulse-spark-") as temporary:
         base = Path(temporary)
         for world in chosen:
-            homes = {target: base / world.name.split()[0] / target for target in ("duckdb", "local", "cluster")}
+            homes = {target: base / world.name.split()[0] / target for target in ("duckdb", *targets)}
             for target, home in homes.items():
                 all_equal &= _compared(console, world, target, home, homes["duckdb"])
     return 0 if all_equal else 1
@@ -297,30 +300,26 @@ def _compared(console: Console, world: World, target: str, home: Path, reference
 
     shutil.rmtree(source, ignore_errors=True)
 
-    def build(**further: Any) -> None:
+    def build(up: servers.Servers | None = None, **further: Any) -> None:
+        sessions = [server.pid for server in up.servers] if up else []
         for deliver in world.deliveries:
-            began, used = time.monotonic(), _cpu_seconds()
+            began, used, used_there = time.monotonic(), own_cpu(), sum(map(session_cpu, sessions))
             refreshed(home, deliver(source), **world.settings, **further)
-            took, cost = time.monotonic() - began, _cpu_seconds() - used
-            print(f"{world.name}, {target}: a refresh in {took:.0f} s, {cost:.0f} CPU-seconds in Python")
+            told = f"a refresh in {time.monotonic() - began:.0f} s, {own_cpu() - used:.0f} CPU-seconds in Python"
+            if sessions:
+                told += f", {sum(map(session_cpu, sessions)) - used_there:.0f} in Spark"
+            print(f"{world.name}, {target}: {told}", flush=True)
 
     if target == "duckdb":
         build()
         return True
     with spark_servers(files, target) as settings:
-        build(target="spark", spark_url=settings.spark_url)
+        build(servers.running(settings), target="spark", spark_url=settings.spark_url)
     ours, theirs = home / "pulse.duckdb", reference / "pulse.duckdb"
     equal = print_comparison(console, theirs, ours, compare(theirs, ours, ("marts", "ml")))
     same_checks = checks(reference) == checks(home)
-    print(f"{len(checks(home))} checks, {'as' if same_checks else 'NOT as'} on DuckDB")
+    print(f"{len(checks(home))} checks, {'as' if same_checks else 'NOT as'} on DuckDB", flush=True)
     return equal and same_checks
-
-
-def _cpu_seconds() -> float:
-    return sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
 
 
 if __name__ == "__main__":

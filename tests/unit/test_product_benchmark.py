@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from benchmarks.product import exponent, markdown
 from benchmarks.stages import UNCOUNTED, in_order
+from benchmarks.usage import session_cpu, session_peak
 
 
 def test_growth_is_the_slope_on_logarithmic_axes() -> None:
@@ -70,6 +73,33 @@ def test_the_table_says_what_was_measured_and_counts_no_import_of_dagster_to_bar
     assert "a refresh from raw costs 4.00 x the same bare" in text
     assert "dearest: marts (98%) and ml (2%)" in text
     assert "on disk: raw 2 MB" in text
+
+
+def test_what_spark_used_is_counted_and_told() -> None:
+    measured = result(1000, 40, 10)
+    refresh = measured["steps"]["refresh"]
+    for figures in (refresh["total"], refresh["stages"]["marts"]):
+        figures |= {"spark_cpu": 160.0, "spark_peak": 900.0}
+    text = markdown([{**measured, "engine": "spark", "steps": {"refresh": refresh}}])
+    assert "1,000 sales: CPU-s (of it Spark) | s | peak MB |" in text
+    assert "| **everything else, from raw to the published file** | 200.0 (160.0) | 80 | 1,000 |" in text
+    assert "dearest: marts (100%) and ml (0%)" in text
+
+
+def test_a_session_is_what_was_started_together() -> None:
+    child = "subprocess.run([sys.executable, '-c', 'x = bytes(60_000_000)'])"
+    wait = f"import subprocess, sys; sum(range(20_000_000)); {child}; print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", wait], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert session_cpu(process.pid) > 0.2
+        # The child has ended: its seconds count, its memory does not.
+        assert 5 < session_peak(process.pid) < 60
+        process.communicate(b"\n")
+    assert session_cpu(process.pid) == 0
+    assert session_peak(process.pid) == 0
 
 
 def test_with_nothing_measured_it_says_so() -> None:

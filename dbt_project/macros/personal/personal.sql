@@ -14,7 +14,7 @@
         end as {{ column }}
     {%- elif mode == 'hash' -%}
         case
-            when {{ column }} is not null then substr({{ digest(salt, 'lower(' ~ column ~ ')') }}, 1, 32)
+            when {{ column }} is not null then substr({{ digest(salt, lowered(column)) }}, 1, 32)
         end as {{ column }}
     {%- elif kind == 'email' -%}
         case when {{ column }} is not null then concat(substr({{ column }}, 1, 1), '***@***') end as {{ column }}

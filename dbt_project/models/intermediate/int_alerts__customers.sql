@@ -1,5 +1,5 @@
 -- Customers somebody should look at: unusually many negative tickets, and risk jumps of the valuable ones.
-{{ config(materialized='ephemeral', tags=['insights']) }}
+{{ config(materialized='table' if target.type == 'spark' else 'ephemeral', tags=['insights']) }}
 
 with
     customers as (

@@ -1,5 +1,5 @@
 -- What the data themselves say about their quality, against their own history.
-{{ config(materialized='ephemeral', tags=['insights']) }}
+{{ config(materialized='table' if target.type == 'spark' else 'ephemeral', tags=['insights']) }}
 {% set keys = ['product_id', 'customer_id'] %}
 {% set recent, year = add_days(as_of(), -30), add_days(as_of(), -395) %}
 

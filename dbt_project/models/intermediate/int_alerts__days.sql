@@ -1,6 +1,6 @@
 -- Unusual days of orders and tickets, one finding a stretch: overlapping stretches of the whole and of its parts that
 -- point the same way are one thing.
-{{ config(materialized='ephemeral', tags=['insights']) }}
+{{ config(materialized='table' if target.type == 'spark' else 'ephemeral', tags=['insights']) }}
 
 with
     days as (

@@ -1,5 +1,5 @@
 -- Products that sell unlike before: the last complete month against the month before, and lasting changes of demand.
-{{ config(materialized='ephemeral', tags=['insights']) }}
+{{ config(materialized='table' if target.type == 'spark' else 'ephemeral', tags=['insights']) }}
 
 with
     shares as (

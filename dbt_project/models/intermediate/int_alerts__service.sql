@@ -1,5 +1,5 @@
 -- Service levels of the last complete week: of which tickets were more late than usual, in business hours.
-{{ config(materialized='ephemeral', tags=['insights']) }}
+{{ config(materialized='table' if target.type == 'spark' else 'ephemeral', tags=['insights']) }}
 {% set steps = {'first_response': 'the first answer', 'resolution': 'the resolution'} %}
 
 with

@@ -9,7 +9,7 @@ with
     customers as (
         select
             customer_id,
-            lower(industry) as industry
+            {{ lowered('industry') }} as industry
         from {{ ref('dim_customers') }}
     ),
 
@@ -136,37 +136,35 @@ with
         left join visits on customers.customer_id = visits.customer_id
     ),
 
-    long as (
-        {% for signal in signals %}
-            select
-                customer_id,
-                industry,
-                '{{ signal }}' as signal,
-                {{ signal }} as reading
-            from measured
-            {{ "union all" if not loop.last }}
-        {% endfor %}
+    -- a row a customer and rule; one branch a signal would read everything once a signal
+    readings as (
+        select
+            measured.customer_id,
+            rules.*,
+            case rules.signal
+                {% for signal in signals %}
+                    when '{{ signal }}' then measured.{{ signal }}
+                {% endfor %}
+            end as reading
+        from measured
+        inner join {{ ref('risk_signals') }} as rules on measured.industry = rules.industry
     ),
 
     fired as (
         select
-            long.customer_id,
-            long.signal,
-            rules.points,
-            rules.recommendation,
-            rules.label || ' ' || cast({{ rounded('long.reading', 2) }} as string) || ' (' || rules.fires_when || ' '
-            || cast(rules.threshold as string) || ')' as sentence,
+            customer_id,
+            signal,
+            points,
+            recommendation,
+            label || ' ' || cast({{ rounded('reading', 2) }} as string) || ' (' || fires_when || ' '
+            || cast(threshold as string) || ')' as sentence,
             row_number() over (
-                partition by long.customer_id order by rules.points desc nulls last, long.signal asc nulls last
+                partition by customer_id order by points desc nulls last, signal asc nulls last
             ) as weight_rank
-        from long
-        inner join {{ ref('risk_signals') }} as rules
-            on
-                long.signal = rules.signal
-                and long.industry = rules.industry
+        from readings
         where
-            (rules.fires_when = 'at least' and long.reading >= rules.threshold)
-            or (rules.fires_when = 'at most' and long.reading <= rules.threshold)
+            (fires_when = 'at least' and reading >= threshold)
+            or (fires_when = 'at most' and reading <= threshold)
     ),
 
     judged as (

@@ -14,7 +14,7 @@ with
             rules.hint
         from tickets
         inner join {{ ref('ticket_queues') }} as rules
-            on lower(tickets.topic) like '%' || rules.topic_keyword || '%'
+            on {{ lowered('tickets.topic') }} like '%' || rules.topic_keyword || '%'
         qualify row_number() over (partition by tickets.ticket_id order by rules.rule asc nulls last) = 1
     ),
 

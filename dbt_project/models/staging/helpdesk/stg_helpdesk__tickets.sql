@@ -13,9 +13,9 @@ with
             -- strings
             -- the status of a later resolution was another one before it
             case
-                when resolved_at is null or cast(resolved_at as date) <= {{ as_of() }} then lower(status)
+                when resolved_at is null or cast(resolved_at as date) <= {{ as_of() }} then {{ lowered('status') }}
             end as status,
-            lower(priority) as priority,
+            {{ lowered('priority') }} as priority,
             topic,
             channel,
 

@@ -10,7 +10,7 @@ with
             {{ personal('customer_id', 'customer') }},
 
             -- strings
-            lower(activity_type) as activity_type,
+            {{ lowered('activity_type') }} as activity_type,
 
             -- numbers
             cast(quantity as decimal(18, 4)) as quantity,

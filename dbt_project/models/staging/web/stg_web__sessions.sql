@@ -11,7 +11,7 @@ with
             order_id,
 
             -- strings
-            lower(device_type) as device_type,
+            {{ lowered('device_type') }} as device_type,
 
             -- numbers
             pages_visited,
