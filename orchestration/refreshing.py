@@ -74,7 +74,6 @@ def _run(
         from orchestration.disk import full_disk
         from orchestration.instance import close_dead_runs, open_instance, run_job
         from orchestration.lock import writer_lock
-        from orchestration.resources import build_resources
         from orchestration.spark.session import SparkUnavailableError
 
         try:
@@ -103,8 +102,20 @@ def _run(
             said(told)
             progress.failures.append(told)
         if not succeeded and settings.warehouse.exists():
-            build_resources(settings)["warehouse"].fail_refresh()
+            _note_failure(settings, said)
     return succeeded, progress.failures
+
+
+def _note_failure(settings: Settings, said: Callable[[str], None]) -> None:
+    """Note in the warehouse that the refresh failed; where it cannot be opened, say so: the next refresh notes it."""
+    import duckdb
+
+    from orchestration.resources import build_resources
+
+    try:
+        build_resources(settings)["warehouse"].fail_refresh()
+    except duckdb.Error as error:
+        said(f"That this refresh failed could not be noted, the next one will note it: {str(error).splitlines()[0]}")
 
 
 @contextmanager

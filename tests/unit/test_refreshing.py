@@ -12,10 +12,12 @@ import sys
 import textwrap
 from pathlib import Path
 
+import duckdb
 import pytest
 from rich.console import Console
 
 from orchestration import refreshing
+from orchestration.resources import Warehouse
 from orchestration.settings import Settings
 from tests.conftest import ROOT
 
@@ -76,6 +78,21 @@ def test_what_is_no_full_disk_is_not_hidden(home: Settings, monkeypatch: pytest.
     monkeypatch.setattr(refreshing, "_run", ends)
     with pytest.raises(ValueError, match="a mistake"):
         refreshing.execute("refresh", home, Console(file=io.StringIO()))
+
+
+def test_a_warehouse_that_cannot_be_opened_is_no_second_failure(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: object) -> None:
+        raise duckdb.IOException('Cannot open file "warehouse.duckdb": Permission denied\nmore')
+
+    monkeypatch.setattr(Warehouse, "fail_refresh", denied)
+    printed: list[str] = []
+    refreshing._note_failure(home, printed.append)
+    assert printed == [
+        "That this refresh failed could not be noted, the next one will note it: "
+        'Cannot open file "warehouse.duckdb": Permission denied'
+    ]
 
 
 # Somebody else's handler is in place, and the main thread does not listen, as with Dagster in the middle of a step.
