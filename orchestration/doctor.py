@@ -21,9 +21,9 @@ from rich.console import Console
 from orchestration.artefacts import ArtefactError, load_artefact
 from orchestration.lock import lock_holder
 from orchestration.recovery import HISTORY, leftovers, space_wanted
-from orchestration.resources import looked_at
+from orchestration.resources import InUseError, looked_at
 from orchestration.settings import Settings
-from orchestration.soundness import InUseError, trouble_with_duckdb, trouble_with_sqlite
+from orchestration.soundness import trouble_with_duckdb, trouble_with_sqlite
 from orchestration.sources import is_synthetic
 from orchestration.spark.client import require_server
 from orchestration.spark.session import SparkUnavailableError

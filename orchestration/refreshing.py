@@ -110,11 +110,11 @@ def _note_failure(settings: Settings, said: Callable[[str], None]) -> None:
     """Note in the warehouse that the refresh failed; where it cannot be opened, say so: the next refresh notes it."""
     import duckdb
 
-    from orchestration.resources import build_resources
+    from orchestration.resources import InUseError, build_resources
 
     try:
         build_resources(settings)["warehouse"].fail_refresh()
-    except duckdb.Error as error:
+    except (duckdb.Error, InUseError) as error:
         said(f"That this refresh failed could not be noted, the next one will note it: {str(error).splitlines()[0]}")
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -59,6 +60,18 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+class InUseError(Exception):
+    """A file cannot be opened because another program has it open; the message says which."""
+
+
+def in_use(path: Path | str, error: duckdb.Error) -> InUseError | None:
+    """What to raise where a file could not be opened because another program has it open; else None."""
+    message = str(error).strip().splitlines()[0]
+    if "lock on file" in message or "file handle conflict" in message:
+        return InUseError(f"{path} is open in another program: {message.partition('. See also')[0]}")
+    return None
+
+
 class RawStore(dg.ConfigurableResource):
     """The raw folder of a home."""
 
@@ -81,10 +94,34 @@ class Warehouse(DuckDBResource):
     """Path of the file with staging and intermediate models, attached as `work` for reading."""
 
     @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """As Dagster's, which tries for nearly two minutes: who only looks into the file is gone after a few seconds.
+
+        Raises:
+            InUseError: Another program has it open.
+            duckdb.IOException: It cannot be opened.
+        """
+        for seconds in (0.2, 1, 3, None):
+            try:
+                connection = duckdb.connect(self.database, config=self.connection_config)
+                break
+            except duckdb.IOException as error:
+                if (reason := in_use(self.database, error)) is None:
+                    raise
+                if seconds is None:
+                    raise reason from error
+                time.sleep(seconds)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection that is closed whatever happens, with `work` attached where it exists.
 
         Raises:
+            InUseError: Another program has the warehouse open.
             dagster.Failure: A table is read that was never built: only a part of a new home was chosen.
         """
         with self.get_connection() as connection:
@@ -100,8 +137,6 @@ class Warehouse(DuckDBResource):
                         allow_retries=False,
                     ) from error
                 raise
-            finally:
-                connection.close()
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
         """The result of a query."""

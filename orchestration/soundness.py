@@ -9,16 +9,12 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.resources import looked_at
+from orchestration.resources import in_use, looked_at
 from orchestration.settings import Settings
 from sources.checksums import checksum
 
 _KNOWN = ".sound.json"
 """Checksums of the files as the last refresh left them: who still has those bytes need not be read through."""
-
-
-class InUseError(Exception):
-    """A file cannot be judged because another program has it open; the message says which."""
 
 
 def trouble_with_duckdb(path: Path, memory: str = "512MB") -> str | None:
@@ -48,10 +44,9 @@ def trouble_with_duckdb(path: Path, memory: str = "512MB") -> str | None:
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        message = str(error).strip().splitlines()[0]
-        if "lock on file" in message or "file handle conflict" in message:
-            raise InUseError(f"{path} is open in another program: {message.partition('. See also')[0]}") from error
-        return message
+        if (reason := in_use(path, error)) is not None:
+            raise reason from error
+        return str(error).strip().splitlines()[0]
     return None
 
 

@@ -16,10 +16,9 @@ from orchestration.modes import pii_salt
 from orchestration.preview import markdown_table, preview_markdown
 from orchestration.published import quoted
 from orchestration.recovery import mend_home
-from orchestration.resources import RawStore, Warehouse
+from orchestration.resources import InUseError, RawStore, Warehouse
 from orchestration.retention import tidy
 from orchestration.settings import Settings
-from orchestration.soundness import InUseError
 from orchestration.sources import is_synthetic, open_source, synthetic_start
 from sources.contracts import BY_NAME, CARRIES_CUSTOMERS, CONTRACTS, Contract
 from sources.delivery import Changes, Delivery, KnownFile, Outcome, Request, Source, SourceError

@@ -38,12 +38,9 @@ class SparkWarehouse(Warehouse):
     def catch_up(self, manifest: Mapping[str, Any]) -> list[str]:
         """Take over what dbt has built on Spark since the last time."""
         with self.get_connection() as connection:
-            try:
-                connection.execute(META_TABLES)
-                connection.execute(f"attach {quoted(self.work)} as work")
-                return take_over(connection, Path(self.spark), tables_of(manifest))
-            finally:
-                connection.close()
+            connection.execute(META_TABLES)
+            connection.execute(f"attach {quoted(self.work)} as work")
+            return take_over(connection, Path(self.spark), tables_of(manifest))
 
     def hand_over_all(self) -> None:
         """Write every table of Python's where Spark reads it: what was written on DuckDB, or just before a kill."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,9 +20,9 @@ from orchestration.backup import BackupError, back_up, finish_restore, restore
 from orchestration.doctor import Level, examine, print_findings
 from orchestration.lock import lock_holder, writer_lock
 from orchestration.recovery import mend_history, mend_home
-from orchestration.resources import META_TABLES, Warehouse, build_resources, now
+from orchestration.resources import META_TABLES, InUseError, Warehouse, build_resources, now
 from orchestration.settings import Settings
-from orchestration.soundness import InUseError, note_sound, trouble_with_duckdb
+from orchestration.soundness import note_sound, trouble_with_duckdb
 from orchestration.versions import RollbackError, keep_version, kept_versions, published_refresh, roll_back
 from sources.contracts import CONTRACTS
 from sources.store import RawFolder, RawState
@@ -141,6 +143,26 @@ def test_a_warehouse_that_another_program_has_open_is_not_taken_for_damaged(home
     with duckdb.connect(str(home.warehouse)), pytest.raises(InUseError, match=r"warehouse\.duckdb"):
         mend_home(home, warehouse_of(home), ignore)
     assert trouble_with_duckdb(home.warehouse) is None
+
+
+HOLDER = "import sys, duckdb; held = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+
+
+def test_a_warehouse_that_another_program_has_open_is_named_after_a_few_seconds(home: Settings) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(home.warehouse)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(InUseError, match=rf"{home.warehouse} is open in another program: .*PID {holder.pid}"):
+            warehouse_of(home).fail_refresh()
+    finally:
+        holder.kill()
+        holder.communicate()
+    warehouse_of(home).fail_refresh()
 
 
 def test_what_was_never_built_is_named_with_the_way_out(home: Settings) -> None:
