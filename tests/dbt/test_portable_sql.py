@@ -73,6 +73,19 @@ def test_nothing_banned_outside_macros(name: str) -> None:
     assert [short(path) for path in SQL if re.search(BANNED[name], code(path))] == []
 
 
+def test_rows_of_unit_tests_name_the_numbers_of_a_range() -> None:
+    """The column is called range on DuckDB and id on Spark."""
+    given = [
+        rows["rows"]
+        for document in documents("models/**/*__unit_tests.yml")
+        for test in document["unit_tests"]
+        for rows in (*test["given"], test["expect"])
+        if rows.get("format") == "sql"
+    ]
+    assert any("range(" in rows for rows in given)
+    assert [rows for rows in given if re.search(r"\brange\([^()]*\)(?! as \w+ \(\w+\))", rows)] == []
+
+
 def test_nothing_is_inlined_on_spark() -> None:
     """Planning a query costs Spark more than its rows, and grows faster than the query: a part of one is a table."""
     told = "materialized='table' if target.type == 'spark' else 'ephemeral'"

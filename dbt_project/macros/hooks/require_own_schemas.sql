@@ -10,6 +10,8 @@
                 "PULSE_DATA_DIR=" ~ home ~ " means another folder to the Spark server than to dbt. Set the absolute path."
             ) }}
         {%- endif -%}
+        {#- `dbt test` makes no schemas, and a server started anew knows of none -#}
+        {%- do run_query(create_schema_statement(target.schema)) -%}
         {%- set told = run_query("describe schema " ~ target.schema) -%}
         {%- for row in told.rows if row[0] == 'Location' and not row[1].endswith(folder_of(target.schema)) -%}
             {{ exceptions.raise_compiler_error(
