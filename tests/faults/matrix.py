@@ -435,7 +435,7 @@ def lock_held(place: str, what: str, *, waits: bool) -> Fault:
 
 def two_at_once(place: str) -> Fault:
     def hit(workshop: Workshop, home: Path) -> str:
-        first = workshop.start(home, strike="tell", place=place)
+        first = workshop.start(home, strike="meet", place=place)
         _require((home.parent / "reached").exists, "the first never came to the place")
         second = workshop.start(home)
         codes = (workshop.end(first), workshop.end(second))

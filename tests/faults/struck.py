@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
@@ -34,6 +35,8 @@ RENAMES = {
     "publish, version": "versions/2",
 }
 """Places by the file that is about to get its name."""
+LONGEST_TO_MEET = 300
+"""Seconds."""
 
 
 def arm(place: str, strike: Callable[[], None]) -> None:
@@ -120,6 +123,15 @@ def obey_permissions() -> None:
     assert libc.capset(header, sets) == 0
 
 
+def meet(folder: Path) -> None:
+    """Tell that the place is reached, and stay there until another refresh waits for this one."""
+    (folder / "reached").touch()
+    until = time.monotonic() + LONGEST_TO_MEET
+    while "waiting for it to finish" not in (folder / "log").read_text(encoding="utf-8", errors="replace"):
+        assert time.monotonic() < until, "no other refresh came"
+        time.sleep(0.02)
+
+
 def run(job: dict[str, Any]) -> None:
     """One job, in a process of its own; ends the process."""
     log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -133,7 +145,7 @@ def run(job: dict[str, Any]) -> None:
         "fill": lambda: fill(home),
         "shut": lambda: shut(home / job["what"]),
         "shift": lambda: shift(int(job["what"])),
-        "tell": (home.parent / "reached").touch,
+        "meet": lambda: meet(home.parent),
     }
     if job.get("obeys"):
         obey_permissions()
