@@ -156,8 +156,12 @@ with
             signal,
             points,
             recommendation,
-            label || ' ' || cast({{ rounded('reading', 2) }} as string) || ' (' || fires_when || ' '
-            || cast(threshold as string) || ')' as sentence,
+            {% set told = {} %}
+            {% for value in ['reading', 'threshold'] %}
+                {% do told.update({value: "case counted_in when 'share' then " ~ in_short('100 * ' ~ value, 1)
+                    ~ " || '%' else " ~ in_short(value, 1) ~ " end"}) %}
+            {% endfor %}
+            label || ' ' || {{ told.reading }} || ' (' || fires_when || ' ' || {{ told.threshold }} || ')' as sentence,
             row_number() over (
                 partition by customer_id order by points desc nulls last, signal asc nulls last
             ) as weight_rank
