@@ -46,8 +46,9 @@ def churn_quality(metrics: Mapping[str, Any], messages: Sequence[str]) -> Verdic
     return Verdict(True, f"{figures}, against a base rate's Brier score of {baselines['base_rate']['brier']:.4f}.")
 
 
-GROWS_BY_ITSELF = ("days_since_first_order",)
-"""Features that are larger today than at every earlier cutoff, of any business."""
+GROWS_BY_ITSELF = ("days_since_first_order", "days_since_last_order")
+"""Features that grow with the calendar in any business: customers get older, and who has left stays away longer. That
+orders stay away shows in their counts."""
 
 
 def churn_drift(drift: Mapping[str, Mapping[str, float]]) -> Verdict:

@@ -84,7 +84,9 @@ def test_drift_names_what_moved_furthest() -> None:
     verdict = churn_drift({**still, **gone})
     assert not verdict.passed
     assert verdict.message == "Moved away from training: d (PSI 0.60), c (PSI 0.50), b (PSI 0.40) and 1 more."
-    # what few customers look like is no drift
-    assert churn_drift({"days_since_first_order": {"psi": 2.0, "bound": 0.25}}).passed
+    # what grows with the calendar is no drift, nor is what few customers look like
+    grown = {name: {"psi": 2.0, "bound": 0.25} for name in ("days_since_first_order", "days_since_last_order")}
+    assert churn_drift(grown).passed
+    assert not churn_drift({**grown, "orders_90d": {"psi": 0.3, "bound": 0.25}}).passed
     assert churn_drift({"days": {"psi": 0.6, "bound": 0.7}}).passed
     assert churn_drift({}).passed
