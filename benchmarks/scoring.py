@@ -24,7 +24,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.usage import session_cpu, session_peak
+from benchmarks.usage import Session
 from orchestration.assets.insights.churn import FEATURES_NOW, reasons
 from orchestration.settings import Settings
 
@@ -125,19 +125,19 @@ def measure(arguments: argparse.Namespace) -> None:
             url = f"sc://127.0.0.1:{probe.getsockname()[1]}"
         settings = Settings.from_environment({}, home=files / "server", target="spark", spark_url=url)
         started = servers.up(settings, print, memory="2g")
-        leader = started.named("connect").pid
+        server = Session(started.named("connect").pid)
         found: dict[str, list[dict[str, float]]] = {"here": [], url: []}
         try:
             # the first round starts the workers and is not counted
             for turn in range(arguments.rounds + 1):
                 for name, runs in found.items():
-                    before = session_cpu(leader)
-                    session_peak(leader)
+                    before = server.cpu()
+                    server.peak()
                     command = [sys.executable, __file__, str(arguments.home), "--one", name, "--files", str(files)]
                     more = ["--as-of", str(as_of), "--horizon", str(arguments.horizon)]
                     done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
                     run = json.loads(done.stdout.splitlines()[-1])
-                    run["server"], run["server_peak"] = session_cpu(leader) - before, session_peak(leader)
+                    run["server"], run["server_peak"] = server.cpu() - before, server.peak()
                     if turn:
                         runs.append(run)
         finally:

@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.usage import own_cpu, peak, session_cpu, session_peak  # noqa: E402
+from benchmarks.usage import Session, own_cpu, peak  # noqa: E402
 
 SEED = 7
 STARTS_ON, AS_OF = date(2024, 4, 1), date(2026, 3, 31)
@@ -45,22 +45,22 @@ class Meter:
 
     def __init__(self) -> None:
         self._stages: dict[str, dict[str, float]] = {}
-        self._server: int | None = None
+        self._server: Session | None = None
         self._last = {"cpu": 0.0, "wall": time.monotonic() - _age()}
 
     def watch(self, server: int) -> None:
         """From now on the processes of this session count as well, for themselves."""
-        self._server = server
-        self._last["spark_cpu"] = session_cpu(server)
-        session_peak(server)
+        self._server = Session(server)
+        self._last["spark_cpu"] = self._server.cpu()
+        self._server.peak()
 
     def lap(self, stage: str) -> None:
         """What was used since the last lap was for this."""
         now = {"cpu": own_cpu(), "wall": time.monotonic()}
         peaks = {"peak": peak()}
         if self._server is not None:
-            now["spark_cpu"] = session_cpu(self._server)
-            peaks["spark_peak"] = session_peak(self._server)
+            now["spark_cpu"] = self._server.cpu()
+            peaks["spark_peak"] = self._server.peak()
         found = self._stages.setdefault(stage, dict.fromkeys((*now, *peaks), 0.0))
         for name, value in now.items():
             found[name] += value - self._last[name]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,17 +32,43 @@ def peak(process: int | str = "self") -> float:
     return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
-def session_cpu(session: int) -> float:
-    """CPU-seconds of the processes of a session, and of those they have seen end."""
-    return sum(map(int, (tick for _, fields in _processes(session) for tick in fields[11:15]))) / _TICKS
+class Session:
+    """What a session uses, those of its processes included that end meanwhile.
 
+    They are looked at once a second: PySpark's daemon ignores the end of its workers, so that the kernel adds what they
+    have used to nobody's account.
 
-def session_peak(session: int) -> float:
-    """The peaks of the processes of a session since this was last asked for, added up, in MB.
-
-    No less than what they held together at any moment: their peaks need not coincide, and workers share pages.
+    Args:
+        leader: The session's number, which is that of its first process.
     """
-    return sum(peak(process) for process, _ in _processes(session))
+
+    def __init__(self, leader: int) -> None:
+        self._leader = leader
+        self._ticks: dict[tuple[int, str], int] = {}
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def cpu(self) -> float:
+        """CPU-seconds so far, user and system; of processes that lived less than a second, perhaps nothing."""
+        self._look()
+        # A copy: the watch may find another process meanwhile.
+        return sum(list(self._ticks.values())) / _TICKS
+
+    def peak(self) -> float:
+        """The peaks of the processes of now since this was last asked for, added up, in MB.
+
+        No less than what they held together at any moment: their peaks need not coincide, and workers share pages.
+        """
+        return sum(peak(process) for process, _ in _processes(self._leader))
+
+    def _watch(self) -> None:
+        while True:
+            self._look()
+            time.sleep(1)
+
+    def _look(self) -> None:
+        for process, fields in _processes(self._leader):
+            # With the moment it was started: numbers are used again.
+            self._ticks[process, fields[19]] = int(fields[11]) + int(fields[12])
 
 
 def _processes(session: int) -> Iterator[tuple[int, list[str]]]:

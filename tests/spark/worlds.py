@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from benchmarks.usage import own_cpu, session_cpu
+from benchmarks.usage import Session, own_cpu
 from orchestration.compare import compare, print_comparison
 from orchestration.settings import Settings
 from orchestration.spark import servers
@@ -301,13 +301,13 @@ def _compared(console: Console, world: World, target: str, home: Path, reference
     shutil.rmtree(source, ignore_errors=True)
 
     def build(up: servers.Servers | None = None, **further: Any) -> None:
-        sessions = [server.pid for server in up.servers] if up else []
+        sessions = [Session(server.pid) for server in up.servers] if up else []
         for deliver in world.deliveries:
-            began, used, used_there = time.monotonic(), own_cpu(), sum(map(session_cpu, sessions))
+            began, used, used_there = time.monotonic(), own_cpu(), sum(session.cpu() for session in sessions)
             refreshed(home, deliver(source), **world.settings, **further)
             told = f"a refresh in {time.monotonic() - began:.0f} s, {own_cpu() - used:.0f} CPU-seconds in Python"
             if sessions:
-                told += f", {sum(map(session_cpu, sessions)) - used_there:.0f} in Spark"
+                told += f", {sum(session.cpu() for session in sessions) - used_there:.0f} in Spark"
             print(f"{world.name}, {target}: {told}", flush=True)
 
     if target == "duckdb":

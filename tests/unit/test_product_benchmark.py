@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.product import exponent, markdown
 from benchmarks.stages import UNCOUNTED, in_order
-from benchmarks.usage import session_cpu, session_peak
+from benchmarks.usage import Session
 
 
 def test_growth_is_the_slope_on_logarithmic_axes() -> None:
@@ -86,20 +86,27 @@ def test_what_spark_used_is_counted_and_told() -> None:
     assert "dearest: marts (100%) and ml (0%)" in text
 
 
-def test_a_session_is_what_was_started_together() -> None:
-    child = "subprocess.run([sys.executable, '-c', 'x = bytes(60_000_000)'])"
-    wait = f"import subprocess, sys; sum(range(20_000_000)); {child}; print(flush=True); input()"
+def test_a_session_is_what_was_started_together_and_may_have_ended() -> None:
+    """The child works, sleeps long enough to be seen, and ends; its parent, as PySpark's daemon, ignores that."""
+    child = "import time; x = bytes(60_000_000); sum(range(20_000_000)); time.sleep(1.5)"
+    parent = (
+        "import os, signal, subprocess, sys, time; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "while os.path.exists(f'/proc/{child.pid}'): time.sleep(0.05)\n"
+        "print(time.process_time(), flush=True); input()"
+    )
     with subprocess.Popen(
-        [sys.executable, "-c", wait], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
+        session = Session(process.pid)
         assert process.stdout is not None
-        process.stdout.readline()
-        assert session_cpu(process.pid) > 0.2
+        own = float(process.stdout.readline())
+        assert session.cpu() - own > 0.15
         # The child has ended: its seconds count, its memory does not.
-        assert 5 < session_peak(process.pid) < 60
+        assert 5 < session.peak() < 60
         process.communicate(b"\n")
-    assert session_cpu(process.pid) == 0
-    assert session_peak(process.pid) == 0
+    assert session.cpu() - own > 0.15
+    assert session.peak() == 0
 
 
 def test_with_nothing_measured_it_says_so() -> None:
