@@ -13,7 +13,7 @@
             ~ ' and customer_id in (' ~ aged_customers([30, 90, 180, 365]) ~ '))'
         ) }}"
     ],
-    post_hook="{{ record_state() }}"
+    post_hook=["{{ insert_other_slices() }}", "{{ record_state() }}"]
 ) }}
 
 -- depends_on: {{ ref('int_sales__changed') }}
@@ -49,7 +49,7 @@ with
             sum(coalesce(quantity, 1)) as unit_count,
             sum(case when discount_rate > 0 then 1 else 0 end) as discounted_line_count
         from {{ lines }}
-        where customer_id is not null and is_order_line
+        where customer_id is not null and is_order_line and {{ in_slice('customer_id') }}
         group by customer_id, order_id, sold_on
     ),
 
@@ -78,7 +78,7 @@ with
             first_ordered_on as sold_on
         from {{ ref('int_purchases__summed') }}
         where
-            customer_id is not null and line_count > 0
+            customer_id is not null and line_count > 0 and {{ in_slice('customer_id') }}
             and {{
                 "customer_id in (select wanted_lines.customer_id from wanted_lines)" if is_incremental() else "1 = 1"
             }}
@@ -267,7 +267,10 @@ with
             sum(given_back.returned_revenue) as returned_revenue
         from {{ lines }} as given_back
         inner join known as cutoffs on given_back.returned_on = cutoffs.calendar_date
-        where given_back.customer_id is not null and {{ is_wanted or "1 = 1" }}
+        where
+            given_back.customer_id is not null
+            and {{ in_slice('given_back.customer_id') }}
+            and {{ is_wanted or "1 = 1" }}
         group by given_back.customer_id, cutoffs.cutoff_date
     )
 

@@ -179,6 +179,33 @@ with
         from decided
     ),
 
+    -- a window over everybody holds its rows in memory: no more of them than it needs
+    ranked as (
+        select
+            customer_id,
+            sum(case when is_wanted then cost else 0 end) over (
+                order by expected_incremental_profit desc nulls last, customer_id asc nulls last
+                rows between unbounded preceding and current row
+            ) as cost_so_far,
+            row_number() over (
+                order by
+                    case when not is_worthwhile then 2 when kind = 'service' then 0 else 1 end asc nulls last,
+                    expected_incremental_profit desc nulls last,
+                    clv_365d desc nulls last,
+                    customer_id asc nulls last
+            ) as turn
+        from wanted
+    ),
+
+    placed as (
+        select
+            wanted.*,
+            ranked.cost_so_far,
+            ranked.turn
+        from wanted
+        inner join ranked on wanted.customer_id = ranked.customer_id
+    ),
+
     planned as (
         select
             *,
@@ -192,19 +219,8 @@ with
                         else ' Assumed, not measured: a message brings'
                     end
                     || ' {extra_orders} orders worth {value}, for {cost}.'
-            end as sentences,
-            sum(case when is_wanted then cost else 0 end) over (
-                order by expected_incremental_profit desc nulls last, customer_id asc nulls last
-                rows between unbounded preceding and current row
-            ) as cost_so_far,
-            row_number() over (
-                order by
-                    case when not is_worthwhile then 2 when kind = 'service' then 0 else 1 end asc nulls last,
-                    expected_incremental_profit desc nulls last,
-                    clv_365d desc nulls last,
-                    customer_id asc nulls last
-            ) as turn
-        from wanted
+            end as sentences
+        from placed
     )
 
 select
