@@ -42,7 +42,8 @@ class Log:
         return [each["request"]["url"] for each in sent if not each["documentURL"].startswith("chrome:")]
 
 
-@pytest.fixture(scope="session")
+# Not longer: a page left open, of a server that has ended, keeps a core busy.
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
