@@ -109,14 +109,6 @@ def tables(path: Path, *schemas: str) -> dict[str, list[tuple[Any, ...]]]:
         return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """To one process what is in one file, because module fixtures are whole refreshes, and all that looks at `shop`."""
-    for item in items:
-        file = item.path.relative_to(ROOT).as_posix()
-        looks_at_shop = file.startswith("tests/pipeline/") and "shop" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("shop" if looks_at_shop else file))
-
-
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Refresh:
     """A small synthetic business, refreshed once."""
