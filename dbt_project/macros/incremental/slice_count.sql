@@ -3,8 +3,11 @@
   build: one for every `lines_a_slice` sale lines. Spark shares the work out by itself.
 #}
 {% macro slice_count() -%}
-    {%- set fact = adapter.get_relation(target.database, schema_named('marts'), 'fct_sales') if execute -%}
-    {%- if fact is none or not execute or target.type != 'duckdb' or is_incremental() -%}
+    {%- if not execute or target.type != 'duckdb' or is_incremental() -%}
+        {{ return(1) }}
+    {%- endif -%}
+    {%- set fact = adapter.get_relation(target.database, schema_named('marts'), 'fct_sales') -%}
+    {%- if fact is none -%}
         {{ return(1) }}
     {%- endif -%}
     {%- set lines = run_query("select count(*) from " ~ fact).rows[0][0] | int -%}
