@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pytest
@@ -85,6 +87,11 @@ def pulse(*arguments: str, timeout: int = 300, **variables: str) -> subprocess.C
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long and needs no `shop` first: one process makes it meanwhile, and nobody waits."""
+    items.sort(key=lambda item: item.path.name != "test_cli.py")
+
+
 @pytest.fixture
 def sales_file(tmp_path: Path) -> Callable[..., Path]:
     """Writes a CSV file of sales: lines of customer_id, sold_at, amount below its header."""
@@ -111,5 +118,14 @@ def tables(path: Path, *schemas: str) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Refresh:
-    """A small synthetic business, refreshed once."""
-    return run_pipeline(tmp_path_factory.mktemp("shop"), source="synthetic", scale=300, as_of="2026-03-31")
+    """A small synthetic business, refreshed once for all processes of a test run: nobody may change its home."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    result = folder / "shop.pickle"
+    with (folder / "shop.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not result.exists():
+            refresh = run_pipeline(folder / "shop", source="synthetic", scale=300, as_of="2026-03-31")
+            result.write_bytes(pickle.dumps(refresh))
+        return cast("Refresh", pickle.loads(result.read_bytes()))

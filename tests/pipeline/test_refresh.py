@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -253,11 +254,12 @@ def test_customers_and_guests_make_up_all_revenue(shop: Refresh) -> None:
     assert facts == parts
 
 
-def test_a_second_refresh_of_the_same_day_changes_nothing(shop: Refresh) -> None:
+def test_a_second_refresh_of_the_same_day_changes_nothing(shop: Refresh, tmp_path: Path) -> None:
     before = tables(shop.home / "pulse.duckdb", "marts", "ml")
-    again = run_pipeline(shop.home, source="synthetic", scale=300, as_of="2026-03-31")
+    home = shutil.copytree(shop.home, tmp_path / "home", symlinks=True)
+    again = run_pipeline(home, source="synthetic", scale=300, as_of="2026-03-31")
     assert again.succeeded, again.output
-    after = tables(shop.home / "pulse.duckdb", "marts", "ml")
+    after = tables(home / "pulse.duckdb", "marts", "ml")
     assert before.keys() == after.keys()
     for table in before:
         assert before[table] == after[table], table
