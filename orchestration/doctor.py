@@ -15,6 +15,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 import duckdb
+import pyarrow as pa
 from packaging.requirements import Requirement
 from rich.console import Console
 
@@ -255,7 +256,7 @@ def _raw(settings: Settings) -> Iterator[Finding]:
     try:
         rows = sum(folder.row_count(contract) for contract in CONTRACTS)
         as_of, refresh = folder.clock()
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError, pa.ArrowException) as error:
         yield Finding(Level.BROKEN, str(error).splitlines()[0], str(settings.raw), "It cannot be built from.", _RUN)
         return
     if not damage:

@@ -360,15 +360,18 @@ class Warehouse(DuckDBResource):
             connection.execute(META_TABLES)
             return connection.execute(query).fetchall()
 
-    def record_check(self, name: str, asset: str, *, severity: str, passed: bool, message: str, refresh: int) -> None:
-        """Keep the result of a Python check beside those of dbt's tests."""
+    def record_checks(self, asset: str, results: Sequence[dg.AssetCheckResult], refresh: int) -> None:
+        """Keep the results of an asset's Python checks beside those of dbt's tests."""
         with self.connect() as connection:
             connection.execute(META_TABLES)
-            status = "pass" if passed else ("fail" if severity == "error" else "warn")
-            connection.execute(
-                "insert into meta.check_results values (?, ?, ?, ?, ?, ?, ?, ?)",
-                [name, asset, severity, status, 0 if passed else 1, message, refresh, now()],
-            )
+            for result in results:
+                severity = "error" if result.severity is dg.AssetCheckSeverity.ERROR else "warn"
+                status = "pass" if result.passed else ("fail" if severity == "error" else "warn")
+                failures = 0 if result.passed else 1
+                connection.execute(
+                    "insert into meta.check_results values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [result.check_name, asset, severity, status, failures, result.description, refresh, now()],
+                )
 
     def reset(self) -> None:
         """Remove the warehouse, its companion and what Spark has built; the published file stays as it is."""

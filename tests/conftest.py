@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import duckdb
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -116,16 +118,32 @@ def tables(path: Path, *schemas: str) -> dict[str, list[tuple[Any, ...]]]:
         return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
 
 
-@pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Refresh:
-    """A small synthetic business, refreshed once for all processes of a test run: nobody may change its home."""
-    folder = tmp_path_factory.getbasetemp()
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
+    """What is made for all processes of a test run by the first that asks, while the others wait; nobody may change it.
+
+    Args:
+        factory: Where this process has its folders.
+        name: Of the thing, and of its folder.
+        make: Makes it in a folder that exists; the result can be pickled.
+    """
+    folder = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    result = folder / "shop.pickle"
-    with (folder / "shop.lock").open("w") as lock:
+    result = folder / f"{name}.pickle"
+    with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not result.exists():
-            refresh = run_pipeline(folder / "shop", source="synthetic", scale=300, as_of="2026-03-31")
-            result.write_bytes(pickle.dumps(refresh))
-        return cast("Refresh", pickle.loads(result.read_bytes()))
+            home = folder / name
+            home.mkdir()
+            result.write_bytes(pickle.dumps(make(home)))
+        return cast("Made", pickle.loads(result.read_bytes()))  # noqa: S301 - written above, by this run
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Refresh:
+    """A small synthetic business, refreshed once."""
+    return made_once(
+        tmp_path_factory,
+        "shop",
+        lambda home: run_pipeline(home, source="synthetic", scale=300, as_of="2026-03-31"),
+    )

@@ -95,14 +95,6 @@ def build_data_profile(settings: Settings) -> dg.AssetsDefinition:
         outcomes = []
         for check in DATA_CHECKS:
             verdict = verdicts[check.name]
-            warehouse.record_check(
-                check.name,
-                "data_profile",
-                severity=check.severity,
-                passed=verdict.passed,
-                message=verdict.message,
-                refresh=refresh,
-            )
             outcomes.append(
                 dg.AssetCheckResult(
                     check_name=check.name,
@@ -112,6 +104,7 @@ def build_data_profile(settings: Settings) -> dg.AssetsDefinition:
                     description=verdict.message,
                 )
             )
+        warehouse.record_checks("data_profile", outcomes, refresh)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": len(profile),

@@ -108,7 +108,8 @@ def refresh_raw(
             for message in _remarks(deliveries, shows_rows=settings.pii == "keep"):
                 say(message)
             outcomes += merged
-            warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
+            if merged:
+                warehouse.note_refresh(refresh, None, [asdict(outcome) for outcome in outcomes])
             yield _result(contract, folder, merged, deliveries, settings)
         read_before = _but(folder.state().files, opened.landing.growing)
         for message in (*_no_longer_in_files(outcomes, files, read_before), *_strangers(folder)):
@@ -345,7 +346,9 @@ def _result(
     contract: Contract, folder: RawFolder, outcomes: list[Outcome], deliveries: list[Delivery], settings: Settings
 ) -> dg.MaterializeResult:
     with duckdb.connect() as connection:
-        frame = connection.execute(f"select * from read_parquet({quoted(folder.glob(contract))}) limit 5").df()
+        rows = f"from read_parquet({quoted(folder.glob(contract))})"
+        frame = connection.execute(f"{rows} limit 5").df()
+        ((row_count,),) = connection.execute(f"select count(*) {rows}").fetchall()
     totals = {
         word: sum(getattr(outcome, word) for outcome in outcomes)
         for word in ("rows", "inserted", "restated", "duplicate", "quarantined", "left_out")
@@ -363,7 +366,7 @@ def _result(
     return dg.MaterializeResult(
         asset_key=[contract.source, contract.table],
         metadata={
-            "dagster/row_count": folder.row_count(contract),
+            "dagster/row_count": row_count,
             "files": len(outcomes),
             **{f"rows_{word}" if word != "rows" else "rows_in": count for word, count in totals.items()},
             **more,

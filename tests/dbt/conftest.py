@@ -1,14 +1,16 @@
-"""Fixtures: homes built by plain dbt, once a session, and left alone by the tests."""
+"""Fixtures: homes built by plain dbt, once for all processes of a run, and left alone by the tests."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from sources.synthetic import SyntheticSource
+from tests.conftest import made_once
 from tests.dbt.homes import AS_OF, CUT, PROJECT, STARTS_ON, Dbt, Home, Rows, fill
 
 
@@ -27,10 +29,15 @@ def synthetic() -> SyntheticSource:
 
 @pytest.fixture(scope="session")
 def world(dbt: Dbt, synthetic: SyntheticSource, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A small business with every raw table, built and tested by a plain `dbt build`."""
-    home = tmp_path_factory.mktemp("world")
-    fill(home, synthetic, AS_OF)
-    return dbt.build(home)
+    """A small business with every raw table, built and tested by a plain `dbt build`, with the manifest beside it."""
+
+    def built(home: Path) -> Home:
+        fill(home, synthetic, AS_OF)
+        done = dbt.build(home)
+        shutil.copy(dbt.project / "target" / "manifest.json", home)
+        return done
+
+    return made_once(tmp_path_factory, "world", built)
 
 
 # The unit tests need no second run: they bring their own data.
@@ -60,15 +67,21 @@ def world_that_ended_earlier(dbt: Dbt, synthetic: SyntheticSource, tmp_path_fact
 @pytest.fixture(scope="session")
 def one_sale(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One customer, one sale, one day; every other table empty."""
-    home = tmp_path_factory.mktemp("one_sale")
     sale = {"sale_id": "s", "customer_id": "c", "sold_at": "2024-05-01 10:00:00", "amount": "9.99"}
-    fill(home, Rows({"shop.sales": [sale]}), date(2024, 5, 1))
-    return dbt.build(home, *_MODELS_AND_DATA_TESTS)
+
+    def built(home: Path) -> Home:
+        fill(home, Rows({"shop.sales": [sale]}), date(2024, 5, 1))
+        return dbt.build(home, *_MODELS_AND_DATA_TESTS)
+
+    return made_once(tmp_path_factory, "one_sale", built)
 
 
 @pytest.fixture(scope="session")
 def activity_only(dbt: Dbt, synthetic: SyntheticSource, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A business that delivers usage and nothing else."""
-    home = tmp_path_factory.mktemp("activity_only")
-    fill(home, synthetic, AS_OF, only=["usage.activity"])
-    return dbt.build(home, *_MODELS_AND_DATA_TESTS)
+
+    def built(home: Path) -> Home:
+        fill(home, synthetic, AS_OF, only=["usage.activity"])
+        return dbt.build(home, *_MODELS_AND_DATA_TESTS)
+
+    return made_once(tmp_path_factory, "activity_only", built)

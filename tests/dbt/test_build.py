@@ -1,6 +1,8 @@
 """A plain `dbt build` passes on any world, and publishes what DESIGN section 7 promises."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -135,17 +137,22 @@ def test_dbt_warns_of_nothing(world: Home) -> None:
     assert "deprecat" not in world.output.lower()
 
 
-def test_the_documentation_generates(dbt: Dbt, world: Home) -> None:
-    """After the build, from its manifest: every published table is in the catalog."""
-    dbt.run(world.path, "--quiet", "docs", "generate", "--no-compile", "--target-path", "target")
+@pytest.fixture(scope="module")
+def own_world(world: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy for dbt, which opens files to write to while other processes read those of `world`."""
+    return shutil.copytree(world.path, tmp_path_factory.mktemp("own") / "world")
+
+
+def test_the_documentation_generates(dbt: Dbt, own_world: Path) -> None:
+    """Every published table is in the catalog."""
+    dbt.run(own_world, "--quiet", "docs", "generate", "--no-compile", "--target-path", "target")
     catalog = json.loads((dbt.project / "target" / "catalog.json").read_text(encoding="utf-8"))
     assert {name.split(".")[-1] for name in catalog["nodes"]} >= set(PROMISED)
     assert catalog["errors"] is None
 
 
-def test_every_published_mart_is_public_and_somebodys(dbt: Dbt, world: Home) -> None:
-    assert world.output
-    manifest = json.loads((dbt.project / "target" / "manifest.json").read_text(encoding="utf-8"))
+def test_every_published_mart_is_public_and_somebodys(world: Home) -> None:
+    manifest = json.loads((world.path / "manifest.json").read_text(encoding="utf-8"))
     marts = [node for node in manifest["nodes"].values() if node["name"] in PROMISED]
     groups = {group["name"] for group in manifest["groups"].values()}
     assert [node["name"] for node in marts if node["access"] != "public" or node["group"] not in groups] == []
@@ -198,7 +205,7 @@ def test_an_earlier_as_of_is_the_world_that_ended_then(
     pd.testing.assert_frame_equal(seen, world_that_ended_earlier.frame(query), check_exact=True)
 
 
-def test_macros_agree_with_scipy_and_python(dbt: Dbt, world: Home) -> None:
+def test_macros_agree_with_scipy_and_python(dbt: Dbt, own_world: Path) -> None:
     """What no model shows in full precision: the normal tail, counts below cuts, months of different lengths."""
     from scipy.stats import norm
 
@@ -220,7 +227,7 @@ def test_macros_agree_with_scipy_and_python(dbt: Dbt, world: Home) -> None:
     }
     cuts = "select 1 as q_cut_1, 2 as q_cut_2, 2 as q_cut_3, 5 as q_cut_4"
     query = f"select {', '.join(f'{sql} as {name}' for name, sql in fields.items())} from ({cuts}) as cuts"
-    shown = dbt.run(world.path, "--quiet", "show", "--inline", query, "--output", "json")
+    shown = dbt.run(own_world, "--quiet", "show", "--inline", query, "--output", "json")
     row = json.loads(shown[shown.index("{") :])["show"][0]
     for i, z in enumerate(zs):
         assert row[f"p{i}"] == pytest.approx(2 * norm.sf(abs(z)), rel=2e-7, abs=2e-7)

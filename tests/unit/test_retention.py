@@ -72,7 +72,8 @@ def test_records_of_old_refreshes_go_but_not_that_they_were(tmp_path: Path) -> N
     for refresh in range(1, 5):
         warehouse.begin_refresh(refresh, "a test")
         warehouse.note_refresh(refresh, None, [{"rows": 1}])
-        warehouse.record_check("check", "asset", severity="warn", passed=True, message="", refresh=refresh)
+        passed = dg.AssetCheckResult(check_name="check", passed=True, severity=dg.AssetCheckSeverity.WARN)
+        warehouse.record_checks("asset", [passed], refresh)
         at = start + timedelta(days=refresh)
         with warehouse.connect() as connection:
             connection.execute("update meta.refreshes set started_at = ? where refresh = ?", [at, refresh])

@@ -138,9 +138,6 @@ def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinit
         outcomes = []
         for check, found in verdicts.items():
             passed, message = _together(found)
-            warehouse.record_check(
-                check, "churn_scores", severity="warn", passed=passed, message=message, refresh=refresh
-            )
             outcomes.append(
                 dg.AssetCheckResult(
                     check_name=check,
@@ -150,6 +147,7 @@ def build_churn_scores(settings: Settings, tables: MlTables) -> dg.AssetsDefinit
                     description=message,
                 )
             )
+        warehouse.record_checks("churn_scores", outcomes, refresh)
         yield dg.MaterializeResult(
             asset_key=scores_key, metadata={**details, **_headline(results)}, check_results=outcomes
         )

@@ -63,7 +63,8 @@ def build_product_associations(settings: Settings, tables: MlTables) -> dg.Asset
         from ml.pairs import associated_pairs
 
         as_of, refresh = raw.folder.clock()
-        result = associated_pairs(*(warehouse.read(query) for query in (PAIRS, PRODUCTS, BLOCKS, MONTHS)))
+        queries = {"pairs": PAIRS, "products": PRODUCTS, "blocks": BLOCKS, "months": MONTHS}
+        result = associated_pairs(*warehouse.read_all(queries).values())
         warn(context, result.messages)
         run = model_run("product_associations", f"block-model-{as_of}", as_of, result.metrics, result.messages)
         save_card(settings.models, "product_associations", [run])

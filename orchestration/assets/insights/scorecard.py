@@ -93,7 +93,7 @@ def build_scorecard(settings: Settings, tables: MlTables) -> dg.AssetsDefinition
         if is_synthetic(settings):
             start = synthetic_start(raw.folder.state().began_on, as_of + timedelta(days=1))
             source = SyntheticSource(settings.seed, settings.scale, start)
-            found = {name: warehouse.read(query) for name, query in FOUND.items()}
+            found = warehouse.read_all(FOUND)
             rows = graded(found, source.truth(as_of), as_of)
         results = []
         for name in _CHECKS:
@@ -106,9 +106,7 @@ def build_scorecard(settings: Settings, tables: MlTables) -> dg.AssetsDefinition
                     description=message,
                 )
             )
-            warehouse.record_check(
-                _check(name), "scorecard", severity="warn", passed=passed, message=message, refresh=refresh
-            )
+        warehouse.record_checks("scorecard", results, refresh)
         details = tables.store(warehouse, "scorecard", rows.assign(as_of=as_of), refresh)
         shown = rows[rows["effect"].fillna("all") == "all"].dropna(axis=1, how="all")
         preview = dg.MetadataValue.md(preview_markdown(shown, rows=len(shown)))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -50,9 +51,10 @@ def _received(refreshes: pd.DataFrame) -> pd.DataFrame:
 def _files(settings: Settings) -> dict[str, pd.DataFrame]:
     """What the raw folder and the quarantine hold."""
     folder = RawFolder(settings.raw)
+    as_of, _ = folder.clock()
     with duckdb.connect() as connection:
         tables = [_extent(connection, folder, contract) for contract in CONTRACTS]
-        weeks = [_weeks(connection, folder, contract) for contract in CONTRACTS if contract.event_at]
+        weeks = [_weeks(connection, folder, contract, as_of) for contract in CONTRACTS if contract.event_at]
         refused = _refused(connection, settings)
     return {"tables": pd.DataFrame(tables), "weeks": pd.concat(weeks, ignore_index=True), "refused": refused}
 
@@ -65,9 +67,8 @@ def _extent(connection: duckdb.DuckDBPyConnection, folder: RawFolder, contract: 
     return {"table": contract.name, "row_count": count, "first_event_on": first, "last_event_on": last}
 
 
-def _weeks(connection: duckdb.DuckDBPyConnection, folder: RawFolder, contract: Contract) -> pd.DataFrame:
+def _weeks(connection: duckdb.DuckDBPyConnection, folder: RawFolder, contract: Contract, as_of: date) -> pd.DataFrame:
     """Rows by week, counted back from as_of; later events (a campaign to come) are in no week."""
-    as_of, _ = folder.clock()
     day = f'cast("{contract.event_at}" as date)'
     return connection.execute(
         f"""
