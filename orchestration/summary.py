@@ -150,7 +150,7 @@ def _insights(connection: duckdb.DuckDBPyConnection) -> list[str]:
     )
     if days >= _FEWEST_DAYS:
         told.append(
-            f"Unusual days of the last {days:,}: {up} times far more orders than expected, {down} times far fewer."
+            f"Unusual stretches in the last {days:,} days: {up} with far more orders than expected, {down} with fewer."
         )
     changes = dict(
         connection.execute("select direction, count(*) from ml.trend_changes where is_change group by 1").fetchall()
