@@ -86,6 +86,24 @@ def test_rows_of_unit_tests_name_the_numbers_of_a_range() -> None:
     assert [rows for rows in given if re.search(r"\brange\([^()]*\)(?! as \w+ \(\w+\))", rows)] == []
 
 
+def test_no_rule_negates_a_search_in_a_query() -> None:
+    """Null could be among them: Spark then compares every row with every other, where DuckDB hashes both."""
+    rules = [
+        rule
+        for document in documents("models/**/_*.yml")
+        for table in (*document.get("models", []), *(t for s in document.get("sources", []) for t in s["tables"]))
+        for test in table.get("data_tests", [])
+        if isinstance(test, dict)
+        for rule in test.get("rows_are_valid", {}).get("arguments", {}).get("rules", [])
+    ]
+    assert any(re.search(r"\bin \(select\b", rule) for rule in rules)
+    assert [
+        rule for rule in rules if re.search(r"\bnot\s+in\s*\(\s*select\b|\bnot\s*\(.*\bin\s*\(\s*select\b", rule)
+    ] == []
+    judged = code(PROJECT / "macros" / "tests" / "rows_are_valid.sql")
+    assert re.findall(r"\bnot (?!null\b)(?!coalesce\()", judged) == []
+
+
 def test_nothing_is_inlined_on_spark() -> None:
     """Planning a query costs Spark more than its rows, and grows faster than the query: a part of one is a table."""
     told = "materialized='table' if target.type == 'spark' else 'ephemeral'"
