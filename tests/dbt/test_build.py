@@ -238,3 +238,34 @@ def test_macros_agree_with_scipy_and_python(dbt: Dbt, own_world: Path) -> None:
     assert (row["all_days"], row["no_days"], row["months"], row["no_months"]) == (3, 0, 3, 0)
     assert row["not_a_number"] is None
     assert row["by_zero"] is None
+
+
+def test_a_row_is_told_by_the_first_rule_it_breaks(dbt: Dbt, own_world: Path) -> None:
+    """Null passes a rule, and is never a key."""
+    given = {
+        "fine": ("a", 5, "x"),
+        "too small": ("b", -5, "y"),
+        "no amount": ("c", None, "x"),
+        "one of two": ("d", 1, "x"),
+        "the other": ("d", 1, "x"),
+        "no key": (None, 1, "x"),
+        "another kind": ("e", 1, "y"),
+        "no kind": ("f", 1, None),
+    }
+    values = ", ".join(
+        f"({', '.join('null' if value is None else repr(value) for value in (name, *row))})"
+        for name, row in given.items()
+    )
+    rows = f"(select * from (values {values}) as given (name, id, amount, kind)) as told"
+    rules = ["amount >= 0", "kind in (select 'x' as kind)"]
+    judged = f"{{{{ test_rows_are_valid({json.dumps(rows)}, key=['id'], rules={json.dumps(rules)}) }}}}"
+    arguments = ("--quiet", "show", "--inline", judged, "--output", "json", "--limit", "20")
+    shown = dbt.run(own_world, *arguments)
+    told = {row["name"]: row["broken_rule"] for row in json.loads(shown[shown.index("{") :])["show"]}
+    assert told == {
+        "too small": "amount >= 0",
+        "one of two": "id is unique",
+        "the other": "id is unique",
+        "no key": "id is not null",
+        "another kind": "kind in (select 'x' as kind)",
+    }
