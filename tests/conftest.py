@@ -133,9 +133,8 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not result.exists():
-            home = folder / name
-            home.mkdir()
-            result.write_bytes(pickle.dumps(make(home)))
+            # a folder of this process's own: one that failed half-way is in nobody's way
+            result.write_bytes(pickle.dumps(make(factory.mktemp(name))))
         return cast("Made", pickle.loads(result.read_bytes()))  # noqa: S301 - written above, by this run
 
 

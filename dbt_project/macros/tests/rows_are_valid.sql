@@ -3,7 +3,7 @@
   false (null passes). One query for the whole model; each failing row names the first rule it breaks.
 
   `not` stands before coalesce, never before `in`: Spark joins `not (... in (select ...))` by comparing every row with every
-  other, as null could be among them; a million sales against 50,000 customers took hours.
+  other, as null could be among them; a million sales were not through after 22 minutes.
 #}
 {% test rows_are_valid(model, never_null=[], key=[], rules=[]) %}
     {%- set conditions = {} -%}
