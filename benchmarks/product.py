@@ -1,15 +1,16 @@
 """What the whole product costs, from generating files to publishing, at several sizes; one command, one table.
 
-For every size: a business is simulated and written as files, the files are read into raw, everything is built from raw
-(`pulse run` in a home that has raw and nothing else), the same SQL, models and pages are run bare, and a day's files
-are added and refreshed. Every line is a process of its own, in this order; CPU-seconds are user and system, over all
-threads and child processes. What is measured is kept in `--out`, so that a size can be measured later and a stopped
-run goes on where it was; the table and a page are written anew from all that is there. On Spark a Connect server with
-two local threads is started for each size, and what it and its Python workers use is counted as well.
+For every size: a business is simulated and written as files, the files are read into raw, everything is built from
+raw (`pulse run` in a home that has raw and nothing else), the same SQL, models and pages are run bare, and a day's
+files are added and refreshed. Every line is a process of its own, in this order; CPU-seconds are user and system,
+over all threads and child processes. With several targets they take turns: each step on one, then on the other.
+What is measured is kept in `--out`, so that a size can be measured later and a stopped run goes on where it was;
+the table and a page are written anew from all that is there. On Spark a Connect server with two local threads is
+started for each size, and what it and its Python workers use is counted as well.
 
     .venv/bin/python benchmarks/product.py --sales 1e5 1e6 1e7
     .venv/bin/python benchmarks/product.py --sales 1e5 1e6 --tables all
-    .venv/bin/python benchmarks/product.py --sales 1e5 1e6 --target spark
+    .venv/bin/python benchmarks/product.py --sales 1e5 1e6 --target duckdb spark
 
 Run it from a terminal that stays; nothing else should be running. Ten million sales want 6 GB of memory and of disk.
 """
@@ -27,7 +28,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,12 @@ def markdown(results: Sequence[Figures]) -> str:
             key=lambda each: each["sales"],
         )
         parts.append(_table(tables, engine, chosen))
+    on: dict[str, dict[int, dict[str, Figures]]] = {}
+    for each in sorted(results, key=lambda each: each["sales"]):
+        on.setdefault(each["tables"], {}).setdefault(each["sales"], {})[each["engine"]] = each
+    for tables, by_sales in sorted(on.items()):
+        if both := {sales: found for sales, found in by_sales.items() if len(found) == len(ENGINES)}:
+            parts.append(_side_by_side(tables, both))
     return "\n\n".join(parts)
 
 
@@ -252,10 +259,13 @@ def _table(tables: str, engine: str, results: Sequence[Figures]) -> str:
     by_size = [lines(each["steps"]) for each in results]
     names = list(dict.fromkeys(name for each in by_size for name in each))
     sizes = [each["sales"] for each in results]
-    what = "customers, products and sales" if tables == "shop" else "every table"
     unit = "CPU-s" if engine == "duckdb" else "CPU-s (of it Spark)"
     head = "".join(f" {each['sales']:,} sales: {unit} | s | peak MB |" for each in results)
-    text = [f"{what}, {engine}\n", f"|  |{head} CPU grows as size to the |", "|---" * (3 * len(results) + 2) + "|"]
+    text = [
+        f"{_what(tables)}, {engine}\n",
+        f"|  |{head} CPU grows as size to the |",
+        "|---" * (3 * len(results) + 2) + "|",
+    ]
     for name in names:
         cells, known = "", []
         for size, found in zip(sizes, by_size, strict=True):
@@ -267,13 +277,49 @@ def _table(tables: str, engine: str, results: Sequence[Figures]) -> str:
             of_spark = f" ({figures['spark_cpu']:,.1f})" if "spark_cpu" in figures else ""
             cells += f" {_cpu_of(figures):,.1f}{of_spark} | {figures['wall']:,.0f} | {_peak_of(figures):,.0f} |"
         slope = exponent(*zip(*known, strict=True)) if known else None
-        stage = name.partition(" / ")[2]
-        shown = f"&nbsp;&nbsp;of it {stage}" if stage else f"**{name}**"
-        text.append(f"| {shown} |{cells} {'' if slope is None else f'{slope:.2f}'} |")
+        text.append(f"| {_shown(name)} |{cells} {'' if slope is None else f'{slope:.2f}'} |")
     text.append("")
     for result in results:
         text.append(_said(result))
     return "\n".join(text)
+
+
+def _side_by_side(tables: str, both: dict[int, dict[str, Figures]]) -> str:
+    """DuckDB and Spark by size, and their ratio; the stages that a server takes part in, the rest is in the sums."""
+    columns = "".join(
+        f" {sales:,} sales: DuckDB | peak MB | Spark (of it its server) | peak MB | times |" for sales in both
+    )
+    text = [
+        f"{_what(tables)}: CPU-seconds, and peak MB of Python and of Spark\n",
+        f"|  |{columns}",
+        "|---" * (5 * len(both) + 1) + "|",
+    ]
+    by_size = {sales: {name: lines(each["steps"]) for name, each in found.items()} for sales, found in both.items()}
+    for name in dict.fromkeys(name for found in by_size.values() for name in found["spark"]):
+        stage = name.partition(" / ")[2]
+        if stage not in ("", "marts", "ml", "insights"):
+            continue
+        cells = ""
+        for found in by_size.values():
+            here, there = found["duckdb"].get(name), found["spark"].get(name)
+            if here is None or there is None:
+                cells += " | | | | |"
+                continue
+            cells += (
+                f" {here['cpu']:,.1f} | {here['peak']:,.0f} | {_cpu_of(there):,.1f} ({there.get('spark_cpu', 0):,.1f})"
+                f" | {there['peak']:,.0f} + {there.get('spark_peak', 0):,.0f} | {_cpu_of(there) / here['cpu']:.1f} |"
+            )
+        text.append(f"| {_shown(name)} |{cells}")
+    return "\n".join(text)
+
+
+def _what(tables: str) -> str:
+    return "customers, products and sales" if tables == "shop" else "every table"
+
+
+def _shown(name: str) -> str:
+    stage = name.partition(" / ")[2]
+    return f"&nbsp;&nbsp;of it {stage}" if stage else f"**{name}**"
 
 
 def _said(result: Figures) -> str:
@@ -339,46 +385,74 @@ def page(results: Sequence[Figures], file: Path) -> None:
     figure.write_html(file, include_plotlyjs=True)
 
 
+class Measured:
+    """What is known of one size on one engine, kept in a file so that a stopped run goes on.
+
+    Args:
+        folder: Where figures are kept.
+        sales: How many sales, about.
+        tables: As for Home.
+        engine: As for Home.
+        memory: As for Home.
+    """
+
+    def __init__(self, folder: Path, sales: int, tables: str, engine: str, memory: str) -> None:
+        name = f"{tables}-{engine}-{sales}"
+        self.file = folder / f"{name}.json"
+        self.home = Home(folder / name, sales, tables, engine, memory)
+        self.result: Figures = {
+            "sales": sales,
+            "tables": tables,
+            "engine": engine,
+            "measured_at": f"{datetime.now(UTC):%Y-%m-%d}",
+            "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
+            "steps": {},
+        }
+        if self.file.exists():
+            self.result = json.loads(self.file.read_text(encoding="utf-8"))
+        self.is_up = False
+
+    def measure(self, step: str, servers: ExitStack) -> None:
+        """Do a step that has not been done; the engine is started before the first, and ended with `servers`."""
+        if step in self.result["steps"] or (step == "bare" and self.home.engine != "duckdb"):
+            return
+        if not self.is_up:
+            servers.enter_context(self.home.engine_up())
+            self.is_up = True
+        figures = self.home.measure(step)
+        self.result["steps"][step] = figures
+        self.file.write_text(json.dumps(self.result, indent=1), encoding="utf-8")
+        total = _counted(figures)
+        used = f"{_cpu_of(total):.1f} CPU-s, {_peak_of(total):,.0f} MB"
+        print(f"  {self.home.sales:,} on {self.home.engine}: {step} {used}", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Remove the home, unless a step that needs it is still to be done."""
+        if set(STEPS) - {"bare"} <= set(self.result["steps"]):
+            shutil.rmtree(self.home.folder)
+
+
 def main() -> None:
     """Measure what is not measured yet, and write table and page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sales", type=float, nargs="*", default=[1e5, 1e6], help="sizes, in sales")
     parser.add_argument("--tables", choices=["shop", "all"], default="shop")
-    parser.add_argument("--target", choices=ENGINES, default="duckdb", help="where the SQL runs")
+    parser.add_argument("--target", choices=ENGINES, nargs="+", default=["duckdb"], help="where the SQL runs")
     parser.add_argument("--memory", default="3GB", help="what DuckDB, or Spark's server, may use")
     parser.add_argument("--steps", choices=STEPS, nargs="+", default=list(STEPS))
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "product", help="folder for figures and pages")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for sales in map(int, arguments.sales):
-        name = f"{arguments.tables}-{arguments.target}-{sales}"
-        kept = arguments.out / f"{name}.json"
-        result: Figures = (
-            json.loads(kept.read_text(encoding="utf-8"))
-            if kept.exists()
-            else {
-                "sales": sales,
-                "tables": arguments.tables,
-                "engine": arguments.target,
-                "measured_at": f"{datetime.now(UTC):%Y-%m-%d}",
-                "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
-                "steps": {},
-            }
-        )
-        home = Home(arguments.out / name, sales, arguments.tables, arguments.target, arguments.memory)
-        asked = [step for step in STEPS if step in arguments.steps and step not in result["steps"]]
-        if arguments.target != "duckdb":
-            asked = [step for step in asked if step != "bare"]
-        if asked:
-            with home.engine_up():
-                for step in asked:
-                    result["steps"][step] = home.measure(step)
-                    kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
-                    total = _counted(result["steps"][step])
-                    used = f"{_cpu_of(total):.1f} CPU-s, {_peak_of(total):,.0f} MB"
-                    print(f"  {sales:,}: {step} {used}", file=sys.stderr, flush=True)
-        if set(STEPS) - {"bare"} <= set(result["steps"]):
-            shutil.rmtree(home.folder)
+        with ExitStack() as servers:
+            measured = [
+                Measured(arguments.out, sales, arguments.tables, name, arguments.memory) for name in arguments.target
+            ]
+            for step in (step for step in STEPS if step in arguments.steps):
+                for each in measured:
+                    each.measure(step, servers)
+        for each in measured:
+            each.clear()
     results = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(arguments.out.glob("*-*-*.json"))]
     text = markdown(results)
     (arguments.out / "product.md").write_text(f"{text}\n", encoding="utf-8")

@@ -86,6 +86,19 @@ def test_what_spark_used_is_counted_and_told() -> None:
     assert "dearest: marts (100%) and ml (0%)" in text
 
 
+def test_what_ran_on_both_engines_is_set_side_by_side() -> None:
+    here, there = result(1000, 40, 10), {**result(1000, 50, 10), "engine": "spark"}
+    there["steps"]["refresh"]["total"] |= {"spark_cpu": 150.0, "spark_peak": 900.0}
+    only_here = result(10_000, 400, 100)
+    text = markdown([here, only_here, there])
+    assert "|  | 1,000 sales: DuckDB | peak MB | Spark (of it its server) | peak MB | times |\n" in text
+    assert (
+        "everything else, from raw to the published file** | 40.0 | 100 | 200.0 (150.0) | 100 + 900 | 5.0 |\n" in text
+    )
+    assert "of it marts | 39.0 | 100 | 49.0 (0.0) | 100 + 0 | 1.3 |\n" in text
+    assert "times" not in markdown([here, only_here])
+
+
 def test_a_session_is_what_was_started_together_and_may_have_ended() -> None:
     """The child works, sleeps long enough to be seen, and ends; its parent, as PySpark's daemon, ignores that."""
     child = "import time; x = bytes(60_000_000); sum(range(20_000_000)); time.sleep(1.5)"
