@@ -366,6 +366,12 @@ def service_counts(home: Home, cutoff: date) -> dict[str, dict[str, int]]:
         return frame.loc[wanted(frame), "customer_id"].value_counts().to_dict()
 
     tickets, sessions = home.raw("helpdesk.tickets"), home.raw("web.sessions")
+    events = home.raw("web.events")
+    events = events[age(events["occurred_at"]) >= 0]
+
+    def had(kind: str) -> pd.Series:
+        return sessions["session_id"].isin(events.loc[events["event_type"] == kind, "session_id"])
+
     contacts, activity = home.raw("marketing.contacts"), home.raw("usage.activity")
     contacts = contacts[age(contacts["assigned_at"]) >= 0]
 
@@ -379,7 +385,12 @@ def service_counts(home: Home, cutoff: date) -> dict[str, dict[str, int]]:
         "session_count_90d": count(sessions, lambda s: age(s["started_at"]).between(0, 89)),
         "abandoned_cart_count_90d": count(
             sessions,
-            lambda s: age(s["started_at"]).between(0, 89) & (s["cart_value"] > 0) & s["order_id"].isna(),
+            lambda s: (
+                age(s["started_at"]).between(0, 89)
+                & ((s["cart_value"] > 0) | had("add_to_cart"))
+                & s["order_id"].isna()
+                & ~had("purchase")
+            ),
         ),
         "email_open_count_180d": count(contacts, opened),
         "email_click_count_180d": count(contacts, lambda c: age(c["clicked_at"]).between(0, 179)),
@@ -494,20 +505,22 @@ def test_campaign_roi(raw: Raw) -> None:
         if start + timedelta(days=30) > AS_OF:
             continue
         own = by_customer.get(contact.customer_id, raw.lines.iloc[:0])
-        last = pd.Timestamp(start + timedelta(days=30))
-        own = own[(own["at"] >= contact.assigned_at) & (pd.to_datetime(own["day"]) <= last)]
-        kept = own["returned_on"].isna()
-        cost = sum((c for c, k, g in zip(own["cost"], kept, own["given_back"], strict=True) if c and k and not g), ZERO)
-        back = sum((c for c, g in zip(own["cost"], own["given_back"], strict=True) if c and g), ZERO)
-        net = sum(own["gross"], ZERO) - sum(own["returned"], ZERO)
+        last = start + timedelta(days=30)
+        since = own["at"] >= contact.assigned_at
+        sold = own[since & (own["day"] <= last) & ~own["given_back"]]
+        came_back = own["returned_on"].map(lambda day, first=start, last=last: day is not None and first <= day <= last)
+        # Of a return that is a mark on a sale only the day is known.
+        returns = own[came_back.astype(bool) & (since | ~own["given_back"])]
+        paid, saved = (sum((each for each in some["cost"] if each), ZERO) for some in (sold, returns))
+        net = sum(sold["gross"], ZERO) - sum(returns["returned"], ZERO)
         found.append(
             {
                 "campaign": contact.campaign_id,
                 "control": contact.is_control,
                 "sent": pd.notna(contact.sent_at),
-                "orders": own.loc[own["ordered"], "order"].nunique(),
+                "orders": sold.loc[sold["ordered"], "order"].nunique(),
                 "revenue": float(net),
-                "margin": float(net - cost + back),
+                "margin": float(net - paid + saved),
             }
         )
     rows: list[dict[str, object]] = []

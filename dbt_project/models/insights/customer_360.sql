@@ -79,9 +79,12 @@ with
     last_year as (
         select
             customer_id,
-            sum(net_revenue) as net_revenue
+            sum(case when sold_on > {{ add_days(as_of(), -365) }} then gross_revenue else 0 end)
+            - sum(case when returned_on > {{ add_days(as_of(), -365) }} then returned_revenue else 0 end) as net_revenue
         from {{ ref('fct_sales') }}
-        where customer_id is not null and sold_on > {{ add_days(as_of(), -365) }}
+        where
+            customer_id is not null
+            and (sold_on > {{ add_days(as_of(), -365) }} or returned_on > {{ add_days(as_of(), -365) }})
         group by customer_id
     ),
 

@@ -24,17 +24,37 @@ with
         group by tickets.customer_id, cutoffs.cutoff_date
     ),
 
+    -- as in fct_sessions, by what was known at the cutoff
+    carts as (
+        select
+            session_id,
+            min(case when event_type = 'add_to_cart' then occurred_at end) as first_cart_at,
+            min(case when event_type = 'purchase' then occurred_at end) as first_purchase_at
+        from {{ ref('stg_web__events') }}
+        where event_type in ('add_to_cart', 'purchase')
+        group by session_id
+    ),
+
     sessions as (
         select
             sessions.customer_id,
             cutoffs.cutoff_date,
             count(*) as session_count_90d,
-            count(*) filter (where sessions.cart_value > 0 and sessions.order_id is null) as abandoned_cart_count_90d
+            count(*) filter (
+                where
+                (sessions.cart_value > 0 or cast(carts.first_cart_at as date) <= cutoffs.cutoff_date)
+                and sessions.order_id is null
+                and (
+                    carts.first_purchase_at is null
+                    or cast(carts.first_purchase_at as date) > cutoffs.cutoff_date
+                )
+            ) as abandoned_cart_count_90d
         from {{ ref('stg_web__sessions') }} as sessions
         inner join cutoffs
             on
                 cast(sessions.started_at as date) <= cutoffs.cutoff_date
                 and cast(sessions.started_at as date) > {{ add_days('cutoffs.cutoff_date', -90) }}
+        left join carts on sessions.session_id = carts.session_id
         where sessions.customer_id is not null
         group by sessions.customer_id, cutoffs.cutoff_date
     ),

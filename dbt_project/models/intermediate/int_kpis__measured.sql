@@ -49,6 +49,22 @@ with
         where day <= {{ as_of() }}
     ),
 
+    -- an order with lines of several days counts once, on the first of them
+    order_starts as (
+        select
+            sold_on,
+            count(*) as order_count
+        from (
+            select
+                order_id,
+                min(sold_on) as sold_on
+            from {{ ref('fct_sales') }}
+            where is_order_line
+            group by order_id
+        ) as orders
+        group by sold_on
+    ),
+
     sales as (
         select
             periods.period_kind,
@@ -56,10 +72,11 @@ with
             sum(sold.net_revenue) as net_revenue,
             sum(sold.gross_revenue) as gross_revenue,
             sum(sold.returned_revenue) as returned_revenue,
-            sum(sold.order_count) as order_count
+            coalesce(sum(begun.order_count), 0) as order_count
         from periods
         inner join {{ ref('daily_sales') }} as sold
             on periods.starts_on <= sold.sales_date and periods.ends_on >= sold.sales_date
+        left join order_starts as begun on sold.sales_date = begun.sold_on
         group by periods.period_kind, periods.ends_on
     ),
 

@@ -44,8 +44,8 @@ with
     contacted as (
         select
             customer_id,
-            max(cast(sent_at as date)) as last_contacted_on
-        from {{ ref('stg_marketing__contacts') }}
+            max(case when was_sent then coalesce(cast(sent_at as date), assigned_on) end) as last_contacted_on
+        from {{ ref('int_contacts__outcomes') }}
         group by customer_id
     ),
 

@@ -42,11 +42,25 @@ with
 
     value_before as (
         select
-            sum(case when sales.sold_on <= risk.cutoff_date then sales.gross_revenue else 0 end)
-            - sum(case when sales.returned_on <= risk.cutoff_date then sales.returned_revenue else 0 end) as net_revenue
+            sum(
+                case
+                    when
+                        sales.sold_on > {{ add_days('risk.cutoff_date', -365) }} and sales.sold_on <= risk.cutoff_date
+                        then sales.gross_revenue
+                    else 0
+                end
+            )
+            - sum(
+                case
+                    when
+                        sales.returned_on > {{ add_days('risk.cutoff_date', -365) }}
+                        and sales.returned_on <= risk.cutoff_date
+                        then sales.returned_revenue
+                    else 0
+                end
+            ) as net_revenue
         from risk_before as risk
-        inner join {{ ref('fct_sales') }} as sales
-            on risk.customer_id = sales.customer_id and sales.sold_on > {{ add_days('risk.cutoff_date', -365) }}
+        inner join {{ ref('fct_sales') }} as sales on risk.customer_id = sales.customer_id
     ),
 
     risk as (

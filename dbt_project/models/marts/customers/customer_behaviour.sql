@@ -13,6 +13,12 @@ with
         from {{ ref('dim_customers') }}
     ),
 
+    -- where a business has no sales, usage that brought money is its sales, and would count twice
+    delivered as (
+        select count(*) > 0 as has_sales
+        from (select sale_id from {{ ref('stg_shop__sales') }} limit 1) as first_sale
+    ),
+
     usage as (
         select
             customer_id,
@@ -52,17 +58,23 @@ with
         select
             customer_id,
             order_id,
-            max(case when {{ now }} then 1 else 0 end) as is_now,
-            max(case when {{ before }} and occurred_on > {{ add_days(as_of(), -180) }} then 1 else 0 end) as is_before,
-            count(*) as line_count,
-            count(*) filter (where discount_rate > 0) as discounted_line_count,
-            count(*) filter (where returned_on is not null) as returned_line_count
+            max(case when {{ now }} and is_order_line then 1 else 0 end) as is_now,
+            max(
+                case
+                    when {{ before }} and is_order_line and occurred_on > {{ add_days(as_of(), -180) }} then 1 else 0
+                end
+            ) as is_before,
+            count(*) filter (where is_order_line) as line_count,
+            count(*) filter (where is_order_line and discount_rate > 0) as discounted_line_count,
+            count(*) filter (where returned_on is not null) as returned_line_count,
+            -- a return that is a line of its own is one more line, or the share could exceed 1
+            count(*) filter (where is_order_line or is_return) as line_and_return_count
         from (
             select
                 *,
                 sold_on as occurred_on
             from {{ ref('fct_sales') }}
-            where customer_id is not null and is_order_line and sold_on > {{ add_days(as_of(), -365) }}
+            where customer_id is not null and sold_on > {{ add_days(as_of(), -365) }}
         ) as recent
         group by customer_id, order_id
     ),
@@ -74,7 +86,8 @@ with
             sum(is_before) as orders_before_90d,
             sum(line_count) as line_count,
             sum(discounted_line_count) as discounted_line_count,
-            sum(returned_line_count) as returned_line_count
+            sum(returned_line_count) as returned_line_count,
+            sum(line_and_return_count) as line_and_return_count
         from order_lines
         group by customer_id
     ),
@@ -106,15 +119,16 @@ with
                 when usage.is_banking = 1 then 'banking'
                 else 'ecommerce'
             end as industry,
-            coalesce(orders.orders_90d, 0) + coalesce(visits.sessions_90d, 0) + coalesce(usage.count_90d, 0)
-                as activity_count_90d,
-            coalesce(orders.orders_before_90d, 0) + coalesce(visits.sessions_before_90d, 0)
-            + coalesce(usage.count_before_90d, 0) as activity_count_before_90d,
+            case when delivered.has_sales then coalesce(orders.orders_90d, 0) else 0 end
+            + coalesce(visits.sessions_90d, 0) + coalesce(usage.count_90d, 0) as activity_count_90d,
+            case when delivered.has_sales then coalesce(orders.orders_before_90d, 0) else 0 end
+            + coalesce(visits.sessions_before_90d, 0) + coalesce(usage.count_before_90d, 0)
+                as activity_count_before_90d,
             {{ ratio('visits.abandoned_90d', 'visits.carts_90d') }} as cart_abandonment,
             {{ ratio('orders.orders_90d - orders.orders_before_90d', 'orders.orders_before_90d') }}
                 as purchase_frequency,
             {{ ratio('orders.discounted_line_count', 'orders.line_count') }} as discount_dependency,
-            {{ ratio('orders.returned_line_count', 'orders.line_count') }} as return_rate,
+            {{ ratio('orders.returned_line_count', 'orders.line_and_return_count') }} as return_rate,
             {{ ratio('visits.converted_90d', 'visits.sessions_90d') }} as browse_to_buy,
             {{ ratio('coalesce(usage.data_90d, 0) - usage.data_before_90d', 'usage.data_before_90d') }} as data_use,
             {{ ratio('coalesce(usage.talk_90d, 0) - usage.talk_before_90d', 'usage.talk_before_90d') }}
@@ -131,12 +145,14 @@ with
             cast(usage.kinds_90d as double) as product_use,
             cast(usage.support_contacts_90d as double) as support_contact
         from customers
+        cross join delivered
         left join usage on customers.customer_id = usage.customer_id
         left join orders on customers.customer_id = orders.customer_id
         left join visits on customers.customer_id = visits.customer_id
     ),
 
-    -- a row a customer and rule; one branch a signal would read everything once a signal
+    -- A row a customer and rule; one branch a signal would read everything once a signal. Who did nothing for half a
+    -- year shows no behaviour to judge, whatever was bought before that
     readings as (
         select
             measured.customer_id,
@@ -148,6 +164,7 @@ with
             end as reading
         from measured
         inner join {{ ref('risk_signals') }} as rules on measured.industry = rules.industry
+        where measured.activity_count_90d + measured.activity_count_before_90d > 0
     ),
 
     fired as (
@@ -201,7 +218,6 @@ select
     cast(
         case
             when judged.customer_id is not null then greatest(100 - judged.point_count, 0)
-            -- who did nothing for half a year shows no behaviour to judge
             when trended.activity_count_90d + trended.activity_count_before_90d > 0 then 100
         end as bigint
     ) as behaviour_score,

@@ -10,7 +10,7 @@ with
             min(assigned_on) as first_assigned_on,
             count(*) as contact_count,
             count(*) filter (where is_control) as control_count,
-            count(sent_at) as sent_count,
+            count(*) filter (where was_sent) as sent_count,
             count(opened_at) as opened_count,
             count(clicked_at) as clicked_count,
             count(*) filter (where is_converted) as converted_count

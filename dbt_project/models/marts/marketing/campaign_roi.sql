@@ -32,7 +32,8 @@ with
             campaign_id,
             count(*) filter (where not is_control) as treated_count,
             count(*) filter (where is_control) as control_count,
-            count(sent_at) as sent_count,
+            count(*) filter (where was_sent) as sent_count,
+            count(*) filter (where was_sent and is_closed_90d) as sent_count_90d,
             count(*) filter (where not is_control and is_retained and is_closed_90d) as retained_count,
             {{ average('retained', 'not is_control and is_closed_90d') }}
             - {{ average('retained', 'is_control and is_closed_90d') }} as retention_effect,
@@ -60,6 +61,9 @@ with
             costs.fixed_cost,
             costs.cost_per_contact * grouped.sent_count as contact_cost,
             coalesce(costs.fixed_cost, 0) + coalesce(costs.cost_per_contact * grouped.sent_count, 0) as total_cost,
+            -- of the contacts whose 90 days have passed, as are the retained
+            coalesce(costs.fixed_cost, 0) + coalesce(costs.cost_per_contact * grouped.sent_count_90d, 0)
+                as total_cost_90d,
             grouped.retention_effect * grouped.treated_count_90d as incremental_retained
         from grouped
         left join costs on grouped.campaign_id = costs.campaign_id
@@ -111,7 +115,7 @@ select
     cast(
         case
             when earned.incremental_retained > 0
-                then {{ ratio('earned.total_cost', 'earned.incremental_retained') }}
+                then {{ ratio('earned.total_cost_90d', 'earned.incremental_retained') }}
         end as double
     ) as cost_per_retained_customer
 from campaigns

@@ -4,7 +4,8 @@ with
         select * from {{ ref('fct_sessions') }}
     ),
 
-    -- orders and visits of a customer in one line of time; an order counts for what comes after it
+    -- Orders and visits of a customer in one line of time; an order counts for what comes after it, and after the visit
+    -- that it was made in, even where its record has the day without the hour or another clock
     moments as (
         select
             customer_id,
@@ -16,14 +17,28 @@ with
         where customer_id is not null
         union all
         select
-            customer_id,
-            min(sold_at) as happened_at,
+            bought.customer_id,
+            case when visits.started_at > bought.sold_at then visits.started_at else bought.sold_at end as happened_at,
             cast(null as string) as session_id,
             1 as is_order,
             0 as is_abandoned
-        from {{ ref('fct_sales') }}
-        where is_order_line and customer_id in (select sessions.customer_id from sessions)
-        group by customer_id, order_id
+        from (
+            select
+                customer_id,
+                order_id,
+                min(sold_at) as sold_at
+            from {{ ref('fct_sales') }}
+            where is_order_line and customer_id in (select sessions.customer_id from sessions)
+            group by customer_id, order_id
+        ) as bought
+        left join (
+            select
+                order_id,
+                max(started_at) as started_at
+            from sessions
+            where order_id is not null
+            group by order_id
+        ) as visits on bought.order_id = visits.order_id
     ),
 
     -- of moments at the same instant none knows of the other
