@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python 3.11+ and make: `make run`, `make test`.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test faults ui dbt lint lock env spark-env spark-up spark-down spark-compare
+.PHONY: help run test faults ui dbt lint lint-python lint-sql lock env spark-env spark-up spark-down spark-compare
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -56,10 +56,14 @@ test: $(READY)  ## the tests, under 10 minutes on 2 cores
 faults: $(READY)  ## every kind of fault at every place, about an hour
 	@$(BIN)/python -m tests.faults.matrix
 
-lint: $(READY)  ## ruff, mypy, sqlfluff
+lint: lint-python lint-sql  ## ruff, mypy, sqlfluff
+
+lint-python: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+lint-sql: $(READY)
 	@cd dbt_project && ../$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 models
 
 lock: $(READY)  ## compile requirements.txt and requirements-spark.txt anew (needs uv)
