@@ -16,7 +16,7 @@ with
     -- where a business has no sales, usage that brought money is its sales, and would count twice
     delivered as (
         select count(*) > 0 as has_sales
-        from (select sale_id from {{ ref('stg_shop__sales') }} limit 1) as first_sale
+        from {{ ref('stg_shop__sales') }}
     ),
 
     usage as (

@@ -4,6 +4,25 @@ with
         select * from {{ ref('fct_sessions') }}
     ),
 
+    bought as (
+        select
+            customer_id,
+            order_id,
+            min(sold_at) as sold_at
+        from {{ ref('fct_sales') }}
+        where is_order_line and customer_id in (select sessions.customer_id from sessions)
+        group by customer_id, order_id
+    ),
+
+    made_in as (
+        select
+            order_id,
+            max(started_at) as started_at
+        from sessions
+        where order_id is not null
+        group by order_id
+    ),
+
     -- Orders and visits of a customer in one line of time; an order counts for what comes after it, and after the visit
     -- that it was made in, even where its record has the day without the hour or another clock
     moments as (
@@ -18,27 +37,13 @@ with
         union all
         select
             bought.customer_id,
-            case when visits.started_at > bought.sold_at then visits.started_at else bought.sold_at end as happened_at,
+            case when made_in.started_at > bought.sold_at then made_in.started_at else bought.sold_at end
+                as happened_at,
             cast(null as string) as session_id,
             1 as is_order,
             0 as is_abandoned
-        from (
-            select
-                customer_id,
-                order_id,
-                min(sold_at) as sold_at
-            from {{ ref('fct_sales') }}
-            where is_order_line and customer_id in (select sessions.customer_id from sessions)
-            group by customer_id, order_id
-        ) as bought
-        left join (
-            select
-                order_id,
-                max(started_at) as started_at
-            from sessions
-            where order_id is not null
-            group by order_id
-        ) as visits on bought.order_id = visits.order_id
+        from bought
+        left join made_in on bought.order_id = made_in.order_id
     ),
 
     -- of moments at the same instant none knows of the other
