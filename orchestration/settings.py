@@ -162,6 +162,14 @@ class Settings(BaseModel):
             raise ValueError("may be shown, and so must not hold a token: set SPARK_CONNECT_AUTHENTICATE_TOKEN instead")
         return value
 
+    @field_validator("spark_url")
+    @classmethod
+    def _possible_port(cls, value: str) -> str:
+        port = re.match(r"sc://[^:/]+:(\d+)", value)
+        if port and not 1 <= int(port[1]) <= 65535:
+            raise ValueError(f"{port[1]} is no port: sc://host:port with one from 1 to 65535, or sc://host for 15002")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:

@@ -112,6 +112,8 @@ def test_a_process_that_has_only_the_number_is_left_alone(settings: Settings, sl
         ("PULSE_TARGET", "sparks", "'duckdb' or 'spark'"),
         ("PULSE_SPARK_URL", "http://127.0.0.1", "pattern"),
         ("PULSE_SPARK_URL", "sc://h:1/;token=x", "SPARK_CONNECT_AUTHENTICATE_TOKEN"),
+        ("PULSE_SPARK_URL", "sc://h:99999", "99999 is no port.* from 1 to 65535"),
+        ("PULSE_SPARK_URL", "sc://h:0/;use_ssl=true", "0 is no port"),
         ("PULSE_SPARK_PREFIX", "a-b", "pattern"),
     ],
 )
@@ -119,3 +121,15 @@ def test_settings_of_spark_are_refused_by_name(variable: str, value: str, words:
     with pytest.raises(SettingsError, match=words) as caught:
         Settings.from_environment({variable: value})
     assert variable in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sc://spark.example.org", ("spark.example.org", 15002)),
+        ("sc://10.0.0.1:1", ("10.0.0.1", 1)),
+        ("sc://h:65535/;use_ssl=true;user_id=a:0", ("h", 65535)),
+    ],
+)
+def test_every_port_there_is_may_be_named(url: str, expected: tuple[str, int]) -> None:
+    assert client.endpoint(Settings.from_environment({"PULSE_SPARK_URL": url})) == expected
