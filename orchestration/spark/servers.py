@@ -30,6 +30,7 @@ LOCAL, CLUSTER = "local", "cluster"
 WORKERS = 2
 
 _HOST = "127.0.0.1"
+_OPEN = "It asks nobody who they are: every account on this machine can run code as you through it."
 _OLDEST_JAVA = 17
 # Only of one that hangs: one that has ended is noticed at once, and a busy machine takes minutes for four JVMs.
 _SECONDS_TO_START = 300
@@ -45,6 +46,8 @@ _COMPILED_LATER = " ".join(
 """Ten times Java's own. A server on one machine mostly plans, a hundred queries once each: compiling the planner to its
 best took a third of the CPU. What runs for every row passes these thresholds within a second all the same."""
 _CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Linux: another one after every start of the machine."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Server:
     Args:
         name: ``connect``, ``master``, ``worker-1``, …
         pid: Its number, which is also that of its group.
-        began: When it began, as the system tells it: a number is given to another process one day.
+        began: When it began, see `_began`: a number is given to another process one day.
     """
 
     name: str
@@ -129,6 +132,7 @@ def up(settings: Settings, say: Callable[[str], None], *, mode: str = LOCAL, mem
             _end_all(settings)
             raise
         say(f"Spark ({mode}) is up at {settings.spark_url}.")
+        say(_OPEN)
         return started.servers
 
 
@@ -336,18 +340,30 @@ def _signal(server: Server, number: int) -> None:
 
 
 def _began(pid: int) -> str:
-    """When a process began, empty when there is none or it has ended."""
+    """When a process began, empty when there is none or it has ended.
+
+    On Linux told in ticks since the machine was started, and which start that was: a time of day, as `ps` tells it, is
+    another one as soon as the clock is set.
+    """
     with suppress(ChildProcessError):
         # A child of this process that has ended would be listed until somebody asks how it ended.
         os.waitpid(pid, os.WNOHANG)
-    told = subprocess.run(  # noqa: S603
+    if _BOOT.exists():
+        try:
+            told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        # From the third field on, the state: the second is the program's name, which may hold anything.
+        state, *fields = told.rpartition(")")[2].split()
+        return "" if state in "ZX" else f"{fields[18]} ticks after boot {_BOOT.read_text(encoding='ascii').strip()}"
+    listed = subprocess.run(  # noqa: S603
         ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
     )
-    return told.stdout.strip()
+    return listed.stdout.strip()
 
 
 def _free_port() -> int:

@@ -6,8 +6,10 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,75 @@ def test_a_process_that_has_only_the_number_is_left_alone(settings: Settings, sl
     os.kill(sleeper.pid, 0)
     assert sleeper.poll() is None
     assert said == ["No Spark of this home is up."]
+
+
+def test_a_clock_that_is_set_makes_no_other_process(
+    settings: Settings, sleeper: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ps` reckons the time of day at which a process began from the clock, which may be set meanwhile."""
+    program = tmp_path / "ps"
+    program.write_text("#!/bin/sh\ndate +%s.%N\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    note(settings, Server("connect", sleeper.pid, servers._began(sleeper.pid)))
+    said: list[str] = []
+    down(settings, said.append)
+    assert said == ["Ended: connect."]
+
+
+def test_what_was_noted_before_the_machine_was_started_anew_is_left_alone(
+    settings: Settings, sleeper: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same number, as many ticks after the start, but of another start."""
+    note(settings, Server("connect", sleeper.pid, servers._began(sleeper.pid)))
+    monkeypatch.setattr(servers, "_BOOT", tmp_path / "boot_id")
+    (tmp_path / "boot_id").write_text("another\n")
+    down(settings, print)
+    assert sleeper.poll() is None
+
+
+def test_a_machine_without_proc_asks_ps(
+    settings: Settings, sleeper: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "_BOOT", tmp_path / "none")
+    began = servers._began(sleeper.pid)
+    assert datetime.strptime(began, "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC) <= datetime.now(UTC)
+    note(settings, Server("connect", sleeper.pid, began))
+    said: list[str] = []
+    down(settings, said.append)
+    assert said == ["Ended: connect."]
+
+
+def test_a_program_may_be_called_anything() -> None:
+    rename = "open('/proc/self/comm', 'w').write('a) Z 1 (b'); print(flush=True); import time; time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", rename], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            ticks, _, _ = servers._began(process.pid).partition(" ")
+            # Began after the process that runs this test.
+            assert int(ticks) >= int(servers._began(os.getpid()).partition(" ")[0])
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    "stored", ["[]", '{"mode": "local", "url": "", "servers": [{"name": "connect", "pid": 1}]}', "{"]
+)
+def test_notes_of_another_form_are_none(settings: Settings, stored: str) -> None:
+    settings.spark_servers.mkdir(parents=True)
+    (settings.spark_servers / "servers.json").write_text(stored)
+    assert running(settings) is None
+    down(settings, print)
+
+
+def test_who_starts_it_is_told_who_may_use_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "_start_connect", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        free = probe.getsockname()[1]
+    said: list[str] = []
+    up(settings.model_copy(update={"spark_url": f"sc://127.0.0.1:{free}"}), said.append)
+    assert "every account on this machine can run code as you" in said[-1]
 
 
 @pytest.mark.parametrize(
