@@ -153,7 +153,8 @@ class Settings(BaseModel):
     spark_prefix: Annotated[str, Field(alias="PULSE_SPARK_PREFIX", pattern=r"^[a-z][a-z0-9_]*$")] = "pulse_"
     """Put before the name of every schema on Spark; homes that share a catalog need one each."""
     train_rows: Annotated[int, Field(alias="PULSE_TRAIN_ROWS", ge=1_000)] = 1_000_000
-    """Most rows that a model is trained on; beyond it, those of a part of the customers, the same ones each time."""
+    """Most rows that a model of customers is trained on (on DuckDB: of churn); beyond it, those of a part of the
+    customers, the same ones each time."""
 
     @field_validator("spark_url")
     @classmethod
