@@ -19,7 +19,7 @@ from orchestration.resources import META_TABLES, Warehouse
 from orchestration.settings import Settings
 from orchestration.spark.client import open_session, require_server
 from orchestration.spark.session import SparkUnavailableError
-from orchestration.spark.tables import hand_over, remove_unfinished, tables_of, take_over
+from orchestration.spark.tables import SUCCESS, hand_over, remove_unfinished, tables_of, take_over
 
 
 class SparkWarehouse(Warehouse):
@@ -116,7 +116,7 @@ class SparkDbt(Dbt):
     def built_before(self) -> set[tuple[str, str]]:
         """What Spark finds: tables by their files, views as long as the server lives; and what Python wrote."""
         written = {(schema, name) for schema, name in super().built_before() if schema == "ml"}
-        whole = {(file.parent.parent.name, file.parent.name) for file in self._spark.glob("*/*/_SUCCESS")}
+        whole = {(file.parent.parent.name, file.parent.name) for file in self._spark.glob(f"*/*/{SUCCESS}")}
         prefix = self.variables["PULSE_SPARK_PREFIX"]
         session = open_session(Settings(home=Path(self.home), spark_url=self.url))
         try:

@@ -16,13 +16,18 @@ from typing import Any
 import duckdb
 
 from orchestration.published import quoted
+from orchestration.resources import now
 
 READ_FROM_WORK = frozenset({"intermediate.int_pairs__counted", "seeds.offer_options", "seeds.sla_targets"})
 """Relations of `work` that Python reads; the others stay on Spark."""
 
+SUCCESS = "_SUCCESS"
+"""What Spark writes beside the files of a model or seed when all of them are there, and removes before it overwrites
+them; there is none beside what Python writes, which is one file, put in place in one step."""
+UNFINISHED = "unfinished"
+"""How a build ended, as `meta.builds` says it, whose table is not whole any more."""
+
 _NOTED = ("builds", "check_results")
-_SUCCESS = "_SUCCESS"
-"""What Spark writes beside the files of a table when all of them are there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +55,7 @@ class SparkTable:
 
     def is_whole(self, spark: Path) -> bool:
         """Whether it was written to its end."""
-        return (self.folder(spark) / _SUCCESS).exists()
+        return (self.folder(spark) / SUCCESS).exists()
 
     def query(self, spark: Path) -> str:
         """Its rows as DuckDB reads them, typed as declared."""
@@ -86,7 +91,8 @@ def take_over(connection: duckdb.DuckDBPyConnection, spark: Path, tables: Mappin
     """Take what dbt has built on Spark since the last time into the warehouse.
 
     What dbt noted is taken with the tables in one transaction and then removed from Spark's side: killed at any place,
-    the next time takes all of it again.
+    the next time takes all of it again. A table that was built, and of which only a part is there since, stays as it is
+    in the warehouse and is noted as unfinished: the gate lets nothing pass until it was built anew.
 
     Args:
         connection: To the warehouse, with `work` attached for writing and the meta tables there.
@@ -100,7 +106,12 @@ def take_over(connection: duckdb.DuckDBPyConnection, spark: Path, tables: Mappin
     if not noted["builds"]:
         return []
     built = _built(connection, noted["builds"])
-    taken = [table for name, table in sorted(tables.items()) if name in built]
+    wanted = [
+        table
+        for name, table in sorted(tables.items())
+        if name in built and (table.schema == "marts" or table.key in READ_FROM_WORK)
+    ]
+    taken = [table for table in wanted if table.is_whole(spark)]
     for table in taken:
         if table.key in READ_FROM_WORK:
             _replace(connection, f"work.{table.schema}", table, spark)
@@ -119,11 +130,12 @@ def take_over(connection: duckdb.DuckDBPyConnection, spark: Path, tables: Mappin
                 except select * from meta.{name}
                 """
             )
+    _note_unfinished(connection, [table.name for table in wanted if table not in taken], noted["builds"])
     connection.execute("commit")
     for file in (file for files in noted.values() for file in files):
         file.unlink(missing_ok=True)
         file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
-    return [table.key for table in taken if table.schema == "marts" or table.key in READ_FROM_WORK]
+    return [table.key for table in taken]
 
 
 def hand_over(connection: duckdb.DuckDBPyConnection, table: str, spark: Path) -> Path:
@@ -171,6 +183,20 @@ def _built(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> froz
         """
     ).fetchall()
     return frozenset(resource for (resource,) in rows)
+
+
+def _note_unfinished(connection: duckdb.DuckDBPyConnection, names: Sequence[str], files: Sequence[Path]) -> None:
+    """Note of tables that these files say were built that they are not whole any more."""
+    connection.execute(
+        f"""
+        insert into meta.builds
+        select max_by(invocation_id, recorded_at), resource, ?, max_by(refresh, recorded_at), ?
+        from read_parquet({_listed(files)}, union_by_name = true)
+        where list_contains(?, resource)
+        group by resource
+        """,
+        [UNFINISHED, now(), list(names)],
+    )
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, schema: str, table: SparkTable, spark: Path) -> None:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from orchestration.gate import Build, Required, objections
 from orchestration.resources import META_TABLES, build_resources
 from orchestration.settings import Settings
-from orchestration.spark.tables import READ_FROM_WORK, SparkTable, hand_over, remove_unfinished, tables_of, take_over
+from orchestration.spark.tables import (
+    READ_FROM_WORK,
+    SUCCESS,
+    SparkTable,
+    hand_over,
+    remove_unfinished,
+    tables_of,
+    take_over,
+)
 from tests.conftest import ROOT
 
 ORDERS = SparkTable("orders", "marts", {"revenue": "decimal(18,4)"})
 STAGED = SparkTable("stg_orders", "staging", {})
 TARGETS = SparkTable("sla_targets", "seeds", {})
-TABLES = {table.name: table for table in (ORDERS, STAGED, TARGETS)}
+LINES = SparkTable("lines", "marts", {})
+TABLES = {table.name: table for table in (ORDERS, STAGED, TARGETS, LINES)}
 
 
 @pytest.fixture
@@ -42,10 +53,10 @@ def written(folder: Path, query: str, part: str = "part-0") -> Path:
     return file
 
 
-def build(spark: Path, invocation: str, minute: int, **resources: str) -> Path:
+def build(spark: Path, invocation: str, minute: int, *, day: str = "2024-01-01", **resources: str) -> Path:
     """What dbt's hooks note of an invocation that finished."""
     rows = ", ".join(
-        f"('{invocation}', '{name}', '{status}', 1, timestamp '2024-01-01 00:{minute:02}:00')"
+        f"('{invocation}', '{name}', '{status}', 1, timestamp '{day} 00:{minute:02}:00')"
         for name, status in {**resources, "dbt": "finished"}.items()
     )
     query = f"from (values {rows}) as t(invocation_id, resource, status, refresh, recorded_at)"
@@ -120,6 +131,48 @@ def test_a_take_over_that_was_killed_is_done_again_in_full(spark: Path, warehous
     build(spark, "a", 1, orders="success")
     take_over(warehouse, spark, TABLES)
     assert warehouse.sql("select count(*) from meta.builds").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_table_that_is_not_whole_any_more_is_not_taken_and_stops_publishing(
+    spark: Path, warehouse: duckdb.DuckDBPyConnection, *, is_gone: bool
+) -> None:
+    """Built twice by plain dbt, which was killed the second time while it put the files of two tables in place."""
+    written(ORDERS.folder(spark), "select 1 as id, 1 as revenue")
+    written(LINES.folder(spark), "select 1 as id")
+    written(TARGETS.folder(spark), "select 'urgent' as priority")
+    build(spark, "a", 1, orders="success", lines="success", sla_targets="success", stg_orders="success")
+    take_over(warehouse, spark, TABLES)
+    build(spark, "b", 2, orders="success", lines="success", sla_targets="success", stg_orders="success")
+    written(LINES.folder(spark), "select 2 as id")
+    for half in (ORDERS, TARGETS):
+        shutil.rmtree(half.folder(spark))
+        if not is_gone:
+            written(half.folder(spark), "select 2 as id, 2 as revenue, 'low' as priority")
+            (half.folder(spark) / SUCCESS).unlink()
+    assert take_over(warehouse, spark, TABLES) == ["marts.lines"]
+    assert warehouse.sql("select id from marts.orders").fetchall() == [(1,)]
+    assert warehouse.sql("from work.seeds.sla_targets").fetchall() == [("urgent",)]
+    assert warehouse.sql("select id from marts.lines").fetchall() == [(2,)]
+    required = Required(frozenset({"orders", "lines"}), {"lines": ("sla_targets",)}, {})
+    assert refused(warehouse, required) == [
+        "orders was not built: its last build ended as unfinished.",
+        "lines was last built before sla_targets, which it reads.",
+    ]
+    # Nothing is left to take over, and so the next time it is refused as well; until it was built anew.
+    assert take_over(warehouse, spark, TABLES) == []
+    assert len(refused(warehouse, required)) == 2
+    written(ORDERS.folder(spark), "select 3 as id, 3 as revenue")
+    written(TARGETS.folder(spark), "select 'low' as priority")
+    build(spark, "c", 3, day="2124-01-01", orders="success", lines="success", sla_targets="success")
+    assert take_over(warehouse, spark, TABLES) == ["marts.lines", "marts.orders", "seeds.sla_targets"]
+    assert refused(warehouse, required) == []
+
+
+def refused(warehouse: duckdb.DuckDBPyConnection, required: Required) -> list[str]:
+    """Why the gate would publish nothing of refresh 1."""
+    builds = [Build(*row) for row in warehouse.sql("from meta.builds").fetchall()]
+    return objections(required, builds, [], 1, 1)
 
 
 def test_tables_of_duckdb_are_replaced_and_not_carried_on(spark: Path, warehouse: duckdb.DuckDBPyConnection) -> None:
