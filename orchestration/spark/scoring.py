@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import posixpath
 import re
 import shutil
 import tempfile
@@ -15,11 +16,13 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pandas as pd
 
 from orchestration.settings import PROJECT_ROOT, Settings
 from orchestration.spark.session import SparkUnavailableError, session
+from orchestration.spark.tables import SUCCESS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -81,6 +84,18 @@ def prefixed(query: str, prefix: str) -> str:
     return _TABLE.sub(rf"{prefix}\1.\2", query)
 
 
+def path_of(place: str) -> str:
+    """The path of a place in the one way of writing it; the same rule as dbt's macro `path_of`.
+
+    Args:
+        place: A path, or an address as Spark tells it, with ``%20`` for a space: ``file:/data``,
+            ``hdfs://host:9000/data``.
+    """
+    path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*:(//[^/]*)?", "", place)
+    plain = path if path == place else unquote(path)
+    return posixpath.normpath("/" + plain.lstrip("/"))
+
+
 def _rows(spark: SparkSession, settings: Settings, query: str, parameters: Sequence[Any]) -> DataFrame:
     """The rows of a query, decimals as doubles."""
     from pyspark.sql import functions
@@ -101,17 +116,22 @@ def _find(spark: SparkSession, settings: Settings, schema: str, table: str) -> N
     """See that a table is this home's; a catalog that has forgotten it is told of its files, as dbt's hooks do.
 
     Raises:
-        SparkUnavailableError: The schema is another home's.
+        SparkUnavailableError: The schema is another home's, or of the table only a part is there.
     """
     there, folder = f"{settings.spark_prefix}{schema}", settings.spark / schema
     spark.sql(f"create schema if not exists {there} location {_literal(folder)}")
     told = {row[0]: row[1] for row in spark.sql(f"describe schema {there}").collect()}
-    if not told["Location"].endswith(str(folder)):
+    if path_of(told["Location"]) != path_of(str(folder)):
         raise SparkUnavailableError(
             f"schema {there} on Spark lies in {told['Location']}, not in {folder}. It belongs to another home, or to "
             "somebody else: set another PULSE_SPARK_PREFIX."
         )
     if not spark.catalog.tableExists(f"{there}.{table}"):
+        if schema == "marts" and not (folder / table / SUCCESS).exists():
+            raise SparkUnavailableError(
+                f"{folder / table} was not written to its end: `dbt build --select {table}`, or `pulse run`, builds it "
+                "anew."
+            )
         spark.sql(f"create table {there}.{table} using parquet location {_literal(folder / table)}")
 
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -18,6 +18,7 @@ from orchestration.dbt import load_manifest
 from orchestration.resources import build_resources
 from orchestration.settings import Settings
 from orchestration.spark import servers
+from orchestration.spark.client import open_session
 from tests.conftest import ROOT, run_pipeline
 from tests.spark.worlds import AWKWARD, awkward_shop
 
@@ -47,11 +48,16 @@ def home(expected: Path, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def dbt(home: Path, variables: Mapping[str, str], on_line: Callable[[str], bool | None] | None = None) -> int:
-    """A plain `dbt build` of the compared tables; its exit code. It is killed when `on_line` says so."""
+def dbt(
+    home: Path,
+    variables: Mapping[str, str],
+    on_line: Callable[[str], bool | None] | None = None,
+    selected: Sequence[str] = SELECTED,
+) -> int:
+    """A plain `dbt build`, by default of the compared tables; its exit code. It is killed when `on_line` says so."""
     own = {"PULSE_DATA_DIR": str(home), "PULSE_THREADS": "2", "PYTHONWARNINGS": "ignore", **variables}
     folder = home.parent / f"dbt-{home.name}"
-    command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", *SELECTED]
+    command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", *selected]
     command += ["--target-path", str(folder), "--log-path", str(folder)]
     with subprocess.Popen(
         command, cwd=ROOT / "dbt_project", env={**os.environ, **own}, stdout=subprocess.PIPE, text=True
@@ -131,3 +137,26 @@ def test_a_server_that_was_lost_finds_its_tables_again(spark: Settings, expected
         ).fetchall()[0]
     # The gate sees that one never finished.
     assert (started, finished) == (2, 1)
+
+
+def test_plain_dbt_reads_no_table_of_which_only_a_part_is_there(spark: Settings, home: Path) -> None:
+    settings = on_spark(home, spark)
+    kinds = ("--exclude-resource-type", "unit_test", "test")
+    read = settings.spark / "intermediate" / "int_products__collected"
+    built = settings.spark / "marts" / "dim_products" / "_SUCCESS"
+    assert dbt(home, variables(settings), selected=("--select", "+dim_products", *kinds)) == 0
+    assert (read / "_SUCCESS").exists()
+    # As a server started anew finds it that was killed before.
+    session = open_session(settings)
+    session.sql(f"drop table {settings.spark_prefix}intermediate.{read.name}")
+    session.stop()
+    (read / "_SUCCESS").rename(read / "_put_aside")
+    before = built.stat().st_mtime_ns
+    said: list[str] = []
+    assert dbt(home, variables(settings), said.append, ("--select", "dim_products", *kinds)) != 0
+    assert "TABLE_OR_VIEW_NOT_FOUND" in "".join(said)
+    assert built.stat().st_mtime_ns == before
+    # It was whole after all: found by its files, and read.
+    (read / "_put_aside").rename(read / "_SUCCESS")
+    assert dbt(home, variables(settings), selected=("--select", "dim_products", *kinds)) == 0
+    assert built.stat().st_mtime_ns > before

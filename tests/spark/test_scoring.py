@@ -134,6 +134,7 @@ class Shop:
                 to '{folder}/part-{part}.parquet'
                 """
             )
+        (folder / "_SUCCESS").touch()
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,17 @@ import ast
 import io
 import zipfile
 from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from orchestration.samples import Sample
-from orchestration.settings import PROJECT_ROOT
-from orchestration.spark.scoring import _mapper, _packed, prefixed
+from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.spark.scoring import _find, _mapper, _packed, prefixed
+from orchestration.spark.session import SparkUnavailableError
 from tests.conftest import ROOT
 
 
@@ -40,6 +43,56 @@ def test_schemas_have_their_names_on_spark() -> None:
         "select shop_marts.x.y, customer_marts.z from shop_marts.customer_features "
         "join shop_ml.churn_scores on my_ml.a = 1"
     )
+
+
+class Catalog:
+    """As much of a Spark session as is asked for a schema of another home; it knows of no table."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.catalog = SimpleNamespace(tableExists=lambda _: False)
+        self.asked: list[str] = []
+
+    def sql(self, query: str) -> Catalog:
+        self.asked.append(query)
+        return self
+
+    def collect(self) -> list[tuple[str, str]]:
+        return [("Location", self.location)]
+
+
+def found(settings: Settings, location: str) -> list[str]:
+    """What is told to a catalog that knows of the schema and not of its table."""
+    catalog = Catalog(location)
+    _find(catalog, settings, "marts", "orders")  # type: ignore[arg-type]
+    return catalog.asked
+
+
+@pytest.mark.parametrize("location", ["file:{home}/spark/marts", "hdfs://host:9000/{home}//spark/marts/"])
+def test_a_schema_of_this_home_is_its_own(tmp_path: Path, location: str) -> None:
+    settings = Settings(home=tmp_path)
+    (settings.spark / "marts" / "orders").mkdir(parents=True)
+    (settings.spark / "marts" / "orders" / "_SUCCESS").touch()
+    assert found(settings, location.format(home=tmp_path))[-1].startswith("create table pulse_marts.orders ")
+
+
+@pytest.mark.parametrize("location", ["file:/mnt{home}/spark/marts", "{home}/spark/marts/x", "file:/spark/marts"])
+def test_a_schema_of_another_home_is_refused_however_alike(tmp_path: Path, location: str) -> None:
+    with pytest.raises(SparkUnavailableError, match=r"belongs to another home.* set another PULSE_SPARK_PREFIX"):
+        found(Settings(home=tmp_path), location.format(home=tmp_path))
+
+
+def test_half_a_table_is_not_read(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    folder = settings.spark / "marts" / "orders"
+    folder.mkdir(parents=True)
+    (folder / "part-0.parquet").touch()
+    with pytest.raises(SparkUnavailableError, match=r"marts/orders was not written to its end: `dbt build --select"):
+        found(settings, f"file:{tmp_path}/spark/marts")
+    # What Python writes is one file, put in place in one step, and nothing beside it.
+    catalog = Catalog(f"file:{tmp_path}/spark/ml")
+    _find(catalog, settings, "ml", "scores")  # type: ignore[arg-type]
+    assert catalog.asked[-1].startswith("create table pulse_ml.scores ")
 
 
 def bookings(*keys: str) -> list[pd.DataFrame]:

@@ -1,6 +1,7 @@
 {#
   On Spark, tells a catalog that has forgotten them (that of a server started anew) of the models and seeds that this
-  invocation reads and does not build: their files are still in the home. Runs when meta.builds has a file there.
+  invocation reads and does not build: their files are still in the home. Runs when meta.builds has a file there. Of one
+  that was not written to its end the catalog stays ignorant: what reads it fails, until it was built anew.
 #}
 {% macro find_built_tables() -%}
     {%- if execute and target.type == 'spark' and flags.WHICH in ('build', 'run', 'seed', 'test') -%}
@@ -32,7 +33,7 @@
             ).columns[0].values() -%}
             {%- for node in missing -%}
                 {%- set folder = folder_of(node.schema) ~ '/' ~ node.alias -%}
-                {%- if folder.split('/')[-2:] | join('/') in found -%}
+                {%- if folder.split('/')[-2:] | join('/') in found and is_whole(folder) -%}
                     {{ in_turn([
                         create_schema_statement(node.schema),
                         "create table " ~ node.schema ~ "." ~ node.alias ~ stored_in(folder),

@@ -13,7 +13,8 @@
         {#- `dbt test` makes no schemas, and a server started anew knows of none -#}
         {%- do run_query(create_schema_statement(target.schema)) -%}
         {%- set told = run_query("describe schema " ~ target.schema) -%}
-        {%- for row in told.rows if row[0] == 'Location' and not row[1].endswith(folder_of(target.schema)) -%}
+        {%- set own = path_of(folder_of(target.schema)) -%}
+        {%- for row in told.rows if row[0] == 'Location' and path_of(row[1]) != own -%}
             {{ exceptions.raise_compiler_error(
                 "schema " ~ target.schema ~ " on Spark lies in " ~ row[1] ~ ", not in " ~ folder_of(target.schema)
                 ~ ". It belongs to another home, or to somebody else: set another PULSE_SPARK_PREFIX."
