@@ -393,7 +393,7 @@ def compare(a: str, b: str, schemas: tuple[str, ...], home: Path | None) -> None
     """Compare two published versions row for row, exactly; ends with 1 if they differ.
 
     A and B are homes, published files, refreshes that are kept (see `pulse rollback --list`), or duckdb and spark: the
-    latest kept version built there.
+    latest kept version built there, whatever its refresh and day; both are printed, and whether they differ.
     """
     import duckdb
 
@@ -405,10 +405,11 @@ def compare(a: str, b: str, schemas: tuple[str, ...], home: Path | None) -> None
     try:
         file_a, file_b = (comparison.side(words, settings.home, versions) for words in (a, b))
         tables = comparison.compare(file_a, file_b, schemas or comparison.SCHEMAS)
+        are_equal = comparison.print_comparison(Console(), file_a, file_b, tables)
     except (comparison.CompareError, duckdb.Error) as error:
         click.echo(f"pulse: {error}", err=True)
         raise SystemExit(2) from None
-    raise SystemExit(0 if comparison.print_comparison(Console(), file_a, file_b, tables) else 1)
+    raise SystemExit(0 if are_equal else 1)
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,8 @@ def side(words: str, home: Path, versions: Sequence[tuple[int, Path]]) -> Path:
     """
     if words in TARGETS:
         for _, file in versions:
-            if _built_on(file) == words:
+            origin = _origin(file)
+            if origin is not None and origin.target == words:
                 return file
         raise CompareError(
             f"none of the kept versions of {home} was built on {words}: `PULSE_TARGET={words} pulse run --home {home}` "
@@ -263,17 +265,46 @@ def side(words: str, home: Path, versions: Sequence[tuple[int, Path]]) -> Path:
     return file
 
 
-def _built_on(file: Path) -> str | None:
-    """The target that a published file was built on."""
+@dataclass(frozen=True)
+class _Origin:
+    """Of which refresh a file is, for which day, and where that was built."""
+
+    refresh: int
+    as_of: date
+    target: str
+
+    def __str__(self) -> str:
+        return f"refresh {self.refresh}, as of {self.as_of}, built on {self.target}"
+
+
+def _origin(file: Path) -> _Origin | None:
+    """What the record in a file says of it; None where it holds no record, or none of a published refresh."""
     with attached(file=file) as connection:
-        rows = connection.execute(
-            "select versions from file.meta.refreshes where status = 'published' order by refresh desc limit 1"
-        ).fetchall()
-    return json.loads(rows[0][0]).get("target", TARGETS[0]) if rows and rows[0][0] else None
+        try:
+            rows = connection.execute(
+                """
+                select refresh, as_of, versions from file.meta.refreshes
+                where status = 'published' order by refresh desc limit 1
+                """
+            ).fetchall()
+        except (duckdb.CatalogException, duckdb.BinderException):
+            return None
+    return _Origin(rows[0][0], rows[0][1], json.loads(rows[0][2]).get("target", TARGETS[0])) if rows else None
+
+
+def _caution(a: _Origin, b: _Origin) -> str | None:
+    """Why what differs need not come from the engines, or None."""
+    if a.as_of != b.as_of:
+        return f"Different data is compared: A is as of {a.as_of}, B as of {b.as_of}."
+    if a.refresh != b.refresh:
+        return (
+            f"A is refresh {a.refresh}, B refresh {b.refresh}: where rows came in between, different data is compared."
+        )
+    return None
 
 
 def print_comparison(console: Console, a: Path, b: Path, tables: Sequence[TableDifference]) -> bool:
-    """Print every table, and what differs.
+    """Print of which refreshes the files are, every table, and what differs.
 
     Args:
         console: Where to.
@@ -284,8 +315,12 @@ def print_comparison(console: Console, a: Path, b: Path, tables: Sequence[TableD
     Returns:
         Whether they are equal.
     """
+    origins = {"A": _origin(a), "B": _origin(b)}
     for name, file in (("A", a), ("B", b)):
-        console.print(f"{name}  {file}", markup=False, highlight=False, soft_wrap=True)
+        told = f"  ({origins[name]})" if origins[name] else ""
+        console.print(f"{name}  {file}{told}", markup=False, highlight=False, soft_wrap=True)
+    if origins["A"] and origins["B"] and (caution := _caution(origins["A"], origins["B"])):
+        console.print(caution, markup=False, highlight=False, soft_wrap=True)
     grid = Table("table", box=None, pad_edge=False)
     for head in ("rows A", "rows B", "only in A", "only in B"):
         grid.add_column(head, justify="right")

@@ -1,15 +1,20 @@
-"""Comparing two files row for row: what is a difference, what is none, and how it is told."""
+"""Comparing two files row for row: what is a difference, what is none, how it is told, and `pulse compare`."""
 
 from __future__ import annotations
 
 import io
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
+from click.testing import CliRunner, Result
 from rich.console import Console
 
+from orchestration.cli import main
 from orchestration.compare import CompareError, TableDifference, compare, print_comparison, side
+from orchestration.settings import Settings
+from orchestration.versions import keep_version
 
 DAYS = "create table marts.days (day date, product string, revenue decimal(18, 4), rate double)"
 
@@ -114,21 +119,29 @@ def test_what_is_printed(tmp_path: Path) -> None:
     assert output.getvalue().rstrip().endswith("All 1 tables are equal, 3 rows.")
 
 
-def published(path: Path, versions: str) -> Path:
+def published(
+    path: Path, refresh: int = 1, as_of: str = "2026-03-31", versions: str = '{"target": "duckdb"}', rate: float = 0.1
+) -> Path:
+    """A published file with one row, and the record of its refresh."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return write(
         path,
+        DAYS,
+        f"insert into marts.days values ('2024-01-01', 'a', 1.5, {rate})",
+        "create schema ml",
+        "create table ml.scores as select 'c' as customer_id, 0.5 as churn_probability",
         "create schema meta",
-        "create table meta.refreshes (refresh bigint, status string, versions string)",
-        f"insert into meta.refreshes values (1, 'published', '{versions}')",
+        "create table meta.refreshes (refresh bigint, as_of date, status string, versions string)",
+        f"insert into meta.refreshes values ({refresh}, '{as_of}', 'published', '{versions}')",
+        f"insert into meta.refreshes values ({refresh + 1}, '{as_of}', 'failed', '{{}}')",
     )
 
 
 def test_the_sides_people_name(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    spark = published(home / "versions" / "3" / "pulse.duckdb", '{"target": "spark"}')
-    older = published(home / "versions" / "2" / "pulse.duckdb", '{"duckdb": "2.0.0"}')
-    now = published(home / "pulse.duckdb", '{"target": "spark"}')
+    spark = published(home / "versions" / "3" / "pulse.duckdb", versions='{"target": "spark"}')
+    older = published(home / "versions" / "2" / "pulse.duckdb", versions='{"duckdb": "2.0.0"}')
+    now = published(home / "pulse.duckdb", versions='{"target": "spark"}')
     versions = [(3, spark), (2, older)]
     named = {words: side(words, home, versions) for words in ("spark", "duckdb", "2", str(home), str(now))}
     assert named == {"spark": spark, "duckdb": older, "2": older, str(home): now, str(now): now}
@@ -140,3 +153,99 @@ def test_the_sides_people_name(tmp_path: Path) -> None:
         side("duckdb", home, versions[:1])
     with pytest.raises(CompareError, match="does not exist: name a published file"):
         side(str(tmp_path / "nowhere"), home, versions)
+
+
+def keep(home: Path, refresh: int, as_of: str, target: str, rate: float = 0.1) -> None:
+    """Publish a refresh of a home, and keep it."""
+    (home / "pulse.duckdb").unlink(missing_ok=True)
+    file = published(home / "pulse.duckdb", refresh, as_of, f'{{"target": "{target}"}}', rate)
+    keep_version(
+        Settings(home=home), file, refresh, date.fromisoformat(as_of), datetime.fromisoformat(f"{as_of}T12:00")
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of the day before, and of a day that both engines built alike."""
+    folder = tmp_path_factory.mktemp("home")
+    keep(folder, 1, "2026-03-30", "duckdb", rate=0.3)
+    keep(folder, 2, "2026-03-31", "duckdb")
+    keep(folder, 3, "2026-03-31", "spark")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def next_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that Spark built a day later than DuckDB, from other data."""
+    folder = tmp_path_factory.mktemp("next_day")
+    keep(folder, 2, "2026-03-31", "duckdb")
+    keep(folder, 3, "2026-04-01", "spark", rate=0.2)
+    return folder
+
+
+def pulse(*arguments: str | Path) -> Result:
+    return CliRunner(env={"COLUMNS": "250"}).invoke(main, ["compare", *map(str, arguments)])
+
+
+def test_the_command_takes_the_latest_kept_version_of_each_engine(home: Path) -> None:
+    result = pulse("duckdb", "spark", "--home", home)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0] == f"A  {home}/versions/2/pulse.duckdb  (refresh 2, as of 2026-03-31, built on duckdb)"
+    assert lines[1] == f"B  {home}/versions/3/pulse.duckdb  (refresh 3, as of 2026-03-31, built on spark)"
+    assert lines[2] == "A is refresh 2, B refresh 3: where rows came in between, different data is compared."
+    assert lines[-1] == "All 1 tables are equal, 1 rows."
+
+
+def test_the_command_ends_with_1_where_rows_differ_and_says_so_of_the_days(next_day: Path) -> None:
+    result = pulse("duckdb", "spark", "--home", next_day)
+    assert result.exit_code == 1, result.output
+    assert result.output.splitlines()[2] == "Different data is compared: A is as of 2026-03-31, B as of 2026-04-01."
+    assert "rate: A 0.1, B 0.2" in result.output
+    assert result.output.splitlines()[-1] == "1 of 1 tables differ."
+
+
+def test_the_command_takes_refreshes_homes_and_files(home: Path, next_day: Path) -> None:
+    same = pulse("2", next_day / "versions" / "2" / "pulse.duckdb", "--home", home)
+    assert same.exit_code == 0, same.output
+    assert "refresh 2, as of 2026-03-31, built on duckdb" in same.output.splitlines()[1]
+    assert "different data" not in same.output.lower()
+    other = pulse(home, next_day, "--home", home)
+    assert other.exit_code == 1
+    assert [line.split("  ")[1] for line in other.output.splitlines()[:2]] == [
+        f"{folder}/pulse.duckdb" for folder in (home, next_day)
+    ]
+
+
+def test_the_command_compares_the_schemas_asked_for(next_day: Path) -> None:
+    scores = pulse("2", "3", "--schema", "ml", "--home", next_day)
+    assert scores.exit_code == 0, scores.output
+    assert "ml.scores" in scores.output
+    assert "marts.days" not in scores.output
+    both = pulse("2", "3", "--schema", "ml", "--schema", "marts", "--home", next_day)
+    assert both.exit_code == 1
+    assert "1 of 2 tables differ." in both.output
+
+
+def test_a_file_without_a_record_is_compared_and_nothing_said_of_its_day(home: Path, tmp_path: Path) -> None:
+    bare = days(tmp_path / "bare.duckdb", "('2024-01-01', 'a', 1.5, 0.1)")
+    result = pulse(bare, "2", "--home", home)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[0] == f"A  {bare}"
+    assert "different data" not in result.output.lower()
+
+
+def test_the_command_ends_with_2_where_there_is_nothing_to_compare(home: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.duckdb"
+    broken.write_text("no database")
+    for words, told in {
+        "7": "pulse: refresh 7 is not kept in",
+        str(tmp_path): "does not exist: name a published file",
+        str(broken): "is not a valid DuckDB database",
+    }.items():
+        result = pulse("2", words, "--home", home)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert told in result.stderr
+    nowhere = pulse("duckdb", "spark", "--home", tmp_path / "new")
+    assert nowhere.exit_code == 2
+    assert "`PULSE_TARGET=duckdb pulse run --home" in nowhere.stderr
