@@ -1,6 +1,7 @@
 """The house rules for SQL that a text search can check: what runs on DuckDB here runs on Spark elsewhere."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ BANNED = {
     "delete": r"\bdelete\s+from\b",
     # Spark's has the name sha2 and the length as an argument: the macro digest
     "sha256": r"\bsha256\(",
+    # of a missing part DuckDB leaves out the part, Spark everything: || with coalesce
+    "concat": r"\bconcat\(",
     # of İ and of Σ at the end of a word Spark makes other letters: the macro lowered
     "lower": r"\blower\(",
     # Spark takes no frame there, and the frame of a named window is not seen
@@ -54,10 +57,14 @@ def code(path: Path) -> str:
     return re.sub(r"--[^\n]*", "", text).lower()
 
 
+def _without_jinja(text: str) -> str:
+    return re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " jinja ", text, flags=re.DOTALL)
+
+
 def sql(path: Path) -> str:
     """The file without comments and without Jinja; hooks in a config hold Jinja within Jinja."""
     text = re.sub(r"\{\{ config\(.*?\) \}\}\n", "", code(path), flags=re.DOTALL)
-    return re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " jinja ", text, flags=re.DOTALL)
+    return _without_jinja(text)
 
 
 def documents(pattern: str) -> list[dict[str, Any]]:
@@ -68,9 +75,53 @@ def short(path: Path) -> str:
     return str(path.relative_to(PROJECT))
 
 
+SQL_KEYS = {"rules", "key", "expression", "to_expression", "to", "filter", "to_filter", "rows"}
+"""What of a YAML file dbt makes queries of: arguments of data tests, rows of unit tests."""
+
+
+def _sql_in(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _sql_in(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _sql_in(inner, key)
+    elif isinstance(value, str) and key in SQL_KEYS:
+        yield key, value.lower()
+
+
+IN_YAML = [
+    (short(path), key, text)
+    for folder in ("models", "seeds")
+    for path in sorted(PROJECT.glob(f"{folder}/**/_*.yml"))
+    for key, text in _sql_in(yaml.safe_load(path.read_text(encoding="utf-8")))
+]
+"""File, key and text of every piece of SQL in a YAML file."""
+
+# An engine's own SQL, and what makes statements of hooks and says where tables lie.
+NEUTRAL_MACROS = [
+    path
+    for path in MACROS
+    if "macro duckdb__" not in code(path) and path.parent.name not in {"engine", "hooks", "incremental"}
+]
+PORTABLE = [
+    *((short(path), code(path)) for path in SQL),
+    *((short(path), code(path)) for path in NEUTRAL_MACROS if path not in SQL),
+    *((f"{name}: {text}", text) for name, _, text in IN_YAML),
+]
+"""Name and text of all SQL that both engines are given as it is; what stands within Jinja belongs to it."""
+
+
+def test_sql_in_yaml_is_found() -> None:
+    assert {key for _, key, _ in IN_YAML} == SQL_KEYS
+    assert {name.split("/")[0] for name, _, _ in IN_YAML} == {"models", "seeds"}
+    assert [text for _, _, text in IN_YAML if "cast(" in text]
+
+
 @pytest.mark.parametrize("name", BANNED)
 def test_nothing_banned_outside_macros(name: str) -> None:
     assert [short(path) for path in SQL if re.search(BANNED[name], code(path))] == []
+    assert [(path, text) for path, _, text in IN_YAML if re.search(BANNED[name], text)] == []
 
 
 def test_rows_of_unit_tests_name_the_numbers_of_a_range() -> None:
@@ -113,28 +164,113 @@ def test_nothing_is_inlined_on_spark() -> None:
 
 def test_no_double_quoted_identifiers() -> None:
     assert [short(path) for path in SQL if '"' in sql(path)] == []
+    assert [text for _, _, text in IN_YAML if '"' in _without_jinja(text)] == []
+
+
+def _enclosed(text: str, start: int) -> tuple[list[str], int]:
+    """What stands between a parenthesis and that which closes it, split at its own commas; and where it ends.
+
+    Args:
+        text: A query.
+        start: The place after the parenthesis.
+    """
+    depth, end, parts = 1, start, [""]
+    while depth:
+        depth += {"(": 1, ")": -1}.get(text[end], 0)
+        if depth == 1 and text[end] == ",":
+            parts.append("")
+        elif depth:
+            parts[-1] += text[end]
+        end += 1
+    return parts, end
 
 
 def _arguments(text: str, function: str) -> list[list[str]]:
-    """What stands between the parentheses of every call, split at its own commas."""
-    calls = []
-    for start in re.finditer(rf"\b{function}\(", text):
-        depth, end, arguments = 1, start.end(), [""]
-        while depth:
-            depth += {"(": 1, ")": -1}.get(text[end], 0)
-            if depth == 1 and text[end] == ",":
-                arguments.append("")
-            elif depth:
-                arguments[-1] += text[end]
-            end += 1
-        calls.append(arguments)
-    return calls
+    """What stands between the parentheses of every call."""
+    return [_enclosed(text, start.end())[0] for start in re.finditer(rf"\b{function}\(", text)]
+
+
+def _without(text: str, opening: str) -> str:
+    """A text without what begins with a word and a parenthesis, up to that which closes it."""
+    while start := re.search(rf"\b(?:{opening})\s*\(", text):
+        text = text[: start.start()] + text[_enclosed(text, start.end())[1] :]
+    return text
+
+
+def test_an_expression_is_taken_apart() -> None:
+    assert _arguments("f(a, g(b, c)) + f()", "f") == [["a", " g(b, c)"], [""]]
+    assert _without("sum(x) over (order by (y)) + round(z, 1)", "over|round") == "sum(x)  + "
 
 
 def test_nothing_is_rounded_to_decimals_but_by_the_macro() -> None:
     """Spark rounds the shortest text of a double, DuckDB the double: 1.005 becomes 1.01 or 1.00."""
-    calls = {short(path): _arguments(code(path), "round") for path in [*SQL, *MACROS]}
-    assert {name for name, rounded in calls.items() if any(len(call) > 1 for call in rounded)} == set()
+    texts = [*((short(path), code(path)) for path in [*SQL, *MACROS]), *PORTABLE]
+    assert {name for name, text in texts if any(len(call) > 1 for call in _arguments(text, "round"))} == set()
+
+
+COLUMNS = [
+    column
+    for pattern in ("*__models.yml", "*__sources.yml")
+    for document in documents(f"models/**/{pattern}")
+    for table in (*document.get("models", []), *(t for s in document.get("sources", []) for t in s["tables"]))
+    for column in table.get("columns", [])
+    if "data_type" in column
+]
+
+
+def test_no_fraction_is_cast_to_a_whole_number() -> None:
+    """DuckDB rounds it, Spark cuts it off: by `round` or `floor`, before the cast."""
+    fractions = {column["name"] for column in COLUMNS if column["data_type"].startswith(("double", "decimal"))}
+    found, seen = [], 0
+    for name, text in PORTABLE:
+        for arguments in _arguments(text, "cast"):
+            cast = re.fullmatch(
+                r"(.*)\s+as\s+(?:bigint|integer|int|smallint|tinyint)\s*", ",".join(arguments), re.DOTALL
+            )
+            if cast:
+                seen += 1
+                value = re.sub(
+                    r"\bwhen\b.*?\bthen\b", "", _without(cast[1], "round|floor|over|filter"), flags=re.DOTALL
+                )
+                if (
+                    re.search(
+                        r"/|\d\.\d|\b(ratio|rounded|average|avg|minutes_between|money)\(|\bas (double|decimal)", value
+                    )
+                    or set(re.findall(r"\w+", value)) & fractions
+                ):
+                    found.append((name, cast[1]))
+    assert seen > 100
+    assert found == []
+
+
+def test_types_of_contracts_are_of_both_engines() -> None:
+    """A timestamp is one without zone on Spark as well, as long as the profile says so."""
+    known = {"string", "bigint", "double", "date", "boolean", "timestamp"}
+    declared = {column["data_type"] for column in COLUMNS} | {
+        kind
+        for seed in documents("seeds/_*.yml")[0]["seeds"]
+        for kind in seed.get("config", {}).get("column_types", {}).values()
+    }
+    assert {kind for kind in declared - known if not re.fullmatch(r"decimal\(\d+, ?\d+\)", kind)} == set()
+    profile = yaml.safe_load((PROJECT / "profiles.yml").read_text(encoding="utf-8"))["customer_pulse"]["outputs"]
+    assert profile["spark"]["server_side_parameters"]["spark.sql.timestampType"] == "TIMESTAMP_NTZ"
+
+
+def test_doubles_are_rounded_where_they_are_published() -> None:
+    """By a macro, or in the model that they come from: that those are, the data tells (test_build)."""
+    found, seen = [], 0
+    for path in MODELS:
+        if path.relative_to(PROJECT / "models").parts[0] in {"marts", "insights"}:
+            published = re.split(r"^select\b", code(path), flags=re.MULTILINE)[-1]
+            for arguments in _arguments(published, "cast"):
+                value, is_double, _ = ",".join(arguments).rstrip().rpartition(" as double")
+                if is_double:
+                    seen += 1
+                    rest = re.sub(r"\bwhen\b.*?\bthen\b", "", _without(value, "rounded|ratio"), flags=re.DOTALL)
+                    if re.search(r"[^\w\s.{}]", rest):
+                        found.append((short(path), value))
+    assert seen > 100
+    assert found == []
 
 
 def test_no_query_both_groups_and_qualifies() -> None:
@@ -145,34 +281,110 @@ def test_no_query_both_groups_and_qualifies() -> None:
 
 def test_every_division_is_guarded() -> None:
     """By `nullif`, or by a constant other than 0."""
-    divisors = re.compile(r"/\s*(?!nullif\(|[1-9])\S+")
-    # ranks and counts of rows that exist
-    allowed = {"models/marts/sales/product_trends.sql": ["/ (p_rank"]}
-    found = {short(path): divisors.findall(sql(path)) for path in MODELS}
-    assert {name: hits for name, hits in found.items() if hits and hits != allowed.get(name)} == {}
+    divisors = re.compile(r"(?<!/)/\s*(?!/|nullif\(|[1-9])\S+")
+    allowed = {
+        # ranks and counts of rows that exist
+        "models/marts/sales/product_trends.sql": ["/ (p_rank"],
+        # 1 and what is not negative; a power of ten
+        "macros/numbers/normal_two_sided_p.sql": ["/ (1.0"],
+        "macros/numbers/rounded.sql": ["/ {{"],
+    }
+    found = {name: divisors.findall(text) for name, text in PORTABLE}
+    assert {name: hits for name, hits in found.items() if hits} == allowed
 
 
-def _windows(text: str) -> list[str]:
-    """What stands between the parentheses of every window."""
+def _order_keys(text: str) -> list[list[str]]:
+    """The keys of every `order by`, in a window or not."""
+    orders = []
+    for start in re.finditer(r"\border by\b", text):
+        # up to the parenthesis around it, which the end of a text closes as well
+        keys = ",".join(_enclosed(text + ")" * (text.count("(") + 1), start.end())[0])
+        keys = re.split(r"\b(?:rows|range)\s+between\b|\blimit\b", keys)[0]
+        orders.append([key.strip() for key in _enclosed(keys + ")", 0)[0]])
+    return orders
+
+
+def test_every_order_says_where_nulls_go() -> None:
+    orders = [(name, keys) for name, text in PORTABLE for keys in _order_keys(text)]
+    assert len(orders) > 30
+    assert [(name, key) for name, keys in orders for key in keys if not re.search(r"\bnulls (first|last)$", key)] == []
+
+
+def _windows(text: str) -> list[tuple[str, str]]:
+    """Every window as it stands after `over`, by name or in parentheses, with the function before it."""
+    named = {
+        start[1]: ",".join(_enclosed(text, start.end())[0])
+        for start in re.finditer(r"\bwindow\s+(\w+)\s+as\s*\(", text)
+    }
     windows = []
-    for start in re.finditer(r"\bover\s*\(|\bwindow\s+\w+\s+as\s*\(", text):
-        depth, end = 1, start.end()
-        while depth:
-            depth += {"(": 1, ")": -1}.get(text[end], 0)
-            end += 1
-        windows.append(text[start.end() : end - 1])
+    for start in re.finditer(r"\)\s*over\s*(?:\(|(\w+))", text):
+        before = _function(text, start.start())
+        window = named[start[1]] if start[1] else ",".join(_enclosed(text, start.end())[0])
+        windows.append((before, window))
     return windows
 
 
-def test_every_window_says_where_nulls_go() -> None:
-    silent = []
-    for path in MODELS:
-        for window in _windows(sql(path)):
-            _, _, order = window.partition("order by")
-            keys = re.split(r"\b(?:rows|range)\s+between\b", order)[0]
-            flat = re.sub(r"\([^()]*\)", "", keys)
-            silent += [(short(path), key.strip()) for key in flat.split(",") if key.strip() and "nulls " not in key]
-    assert silent == []
+def _function(text: str, closing: int) -> str:
+    """The function whose parenthesis closes at a place; of `f(x) filter (where y)` that before the filter."""
+    depth, start = 1, closing
+    while depth:
+        start -= 1
+        depth += {")": 1, "(": -1}.get(text[start], 0)
+    before = text[:start].rstrip()
+    if before.endswith("filter"):
+        return _function(text, before.removesuffix("filter").rstrip().rindex(")"))
+    return re.findall(r"\w+$", before)[0]
+
+
+# Names of columns that tell the rows of their query apart where no tested key has them.
+UNIQUE_IN_THEIR_QUERY = {
+    "calendar_date": "days of a calendar",
+    "discount_rate": "an offer is its kind and discount, and offer_options has none twice",
+    "finding": "alert_id is made of it",
+    "other_id": "the other product of a pair",
+    "place": "numbers the findings of a kind",
+    "sold_on": "rows grouped by customer and day",
+}
+
+
+def test_every_window_orders_rows_in_one_way() -> None:
+    """Its last key is a column of a tested key, but where equals are not told apart: ranks, sums over a range."""
+    keys = {
+        column
+        for path in sorted(PROJECT.glob("models/**/_*.yml")) + sorted(PROJECT.glob("seeds/_*.yml"))
+        for column in _keys(yaml.safe_load(path.read_text(encoding="utf-8")))
+    }
+    last: list[tuple[str, str]] = []
+    for name, text in PORTABLE:
+        for function, window in _windows(text):
+            told_apart = function in {"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"}
+            if "order by" in window and (told_apart or re.search(r"\brows\s+between\b", window)):
+                column = re.sub(r"\s+(asc|desc)?\s*nulls (first|last)$", "", _order_keys(window)[0][-1])
+                last.append((name, column.rpartition(".")[2]))
+    assert len(last) > 25
+    assert {column for _, column in last} >= set(UNIQUE_IN_THEIR_QUERY)
+    assert [
+        (name, column)
+        for name, column in last
+        if column not in UNIQUE_IN_THEIR_QUERY and not any(re.fullmatch(rf"(\w+_)?{key}", column) for key in keys)
+    ] == []
+
+
+def _keys(value: Any, column: str = "") -> Iterator[str]:
+    """The columns of every tested key."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name in {"primary_key", "unique"}:
+                yield column
+            elif name == "key":
+                yield from inner
+            elif name == "unique_combination":
+                yield from inner["arguments"]["columns"]
+            else:
+                yield from _keys(inner, value.get("name", column) if name == "data_tests" else column)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from [column] if inner in ("primary_key", "unique") else _keys(inner, column)
 
 
 def test_every_ranking_window_is_ordered() -> None:
