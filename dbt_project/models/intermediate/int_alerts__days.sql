@@ -80,7 +80,8 @@ with
                     is_whole desc nulls last,
                     abs(value - expected) desc nulls last,
                     kind asc nulls last,
-                    series asc nulls last
+                    series asc nulls last,
+                    stretch_starts_on asc nulls last
             ) = 1
     ),
 
