@@ -1,5 +1,6 @@
 """The house rules for SQL that a text search can check: what runs on DuckDB here runs on Spark elsewhere."""
 
+import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -505,9 +506,89 @@ def test_every_dispatched_macro_is_written_for_both_engines() -> None:
     assert {f"{engine}__{name}" for engine in ("duckdb", "spark") for name in DISPATCHED} - written == set()
 
 
+# The test of dbt whose expected rows hang on the macro.
+UNIT_TESTS = {
+    "add_days": "int_engagement__counted_takes_90_days",
+    "add_months": "int_cutoffs__listed_takes_month_ends",
+    "as_of": "stg_shop__sales_knows_nothing_after_as_of",
+    "days_between": "customer_metrics_counts_orders_and_takes_off_returns",
+    "days_from_to": "daily_sales_misses_no_day",
+    "digest": "stg_shop__customers_hashes_names",
+    "lowered": "stg_shop__customers_hashes_names",
+    "minutes_between": "fct_tickets_measures_minutes",
+    "months_from_to": "monthly_product_sales_misses_no_month",
+    "quintile_cuts": "customer_rfm_scores_a_hand_made_table",
+}
+
+
 def test_every_dispatched_macro_has_a_unit_test() -> None:
-    """In a model that has one, or in a macro that such a model uses."""
-    tested = {test["model"] for document in documents("models/**/*__unit_tests.yml") for test in document["unit_tests"]}
-    used = " ".join(code(path) for path in MODELS if path.stem in tested)
-    macros = " ".join(code(path) for path in MACROS if f"{path.stem}(" in used)
-    assert [name for name in DISPATCHED if f"{name}(" not in used + macros.replace(f"macro {name}(", "")] == []
+    """Of a model that calls it, by itself or through other macros."""
+    models = {
+        test["name"]: test["model"]
+        for document in documents("models/**/*__unit_tests.yml")
+        for test in document["unit_tests"]
+    }
+    assert set(UNIT_TESTS) == set(DISPATCHED)
+    queries = {path.stem: code(path) for path in MODELS}
+    assert [name for name, test in UNIT_TESTS.items() if not _calls(queries[models[test]], name)] == []
+
+
+def _calls(text: str, macro: str) -> bool:
+    bodies = {path.stem: re.sub(r"\bmacro \w+\(", "", code(path)) for path in MACROS}
+    found, waiting = set(), [text]
+    while waiting:
+        current = waiting.pop()
+        called = {name for name in bodies if re.search(rf"\b{name}\(", current)} - found
+        found |= called
+        waiting += [bodies[name] for name in called]
+    return macro in found
+
+
+# The test of tests/spark/test_macros.py that compares what the macro gives on both engines with what it must be.
+SHOWN_ON_BOTH = {
+    "add_days": "test_values_of_macros",
+    "add_months": "test_values_of_macros",
+    "as_of": "test_values_of_macros",
+    "days_between": "test_values_of_macros",
+    "days_from_to": "test_days_and_months_are_listed",
+    "digest": "test_values_of_macros",
+    "load_csv_rows": "test_rows_of_a_seed",
+    "lowered": "test_values_of_macros",
+    "minutes_between": "test_values_of_macros",
+    "months_from_to": "test_days_and_months_are_listed",
+    "quintile_cuts": "test_cuts_into_fifths",
+    "quoted": "test_quoted_texts_are_those_texts",
+}
+# They say where tables lie and how statements are sent, and give no value of a row.
+WITHOUT_VALUES = {
+    *("create_schema", "create_schema_statement", "in_turn", "incremental", "location_clause", "schema_named"),
+    *("stored_in", "view"),
+}
+
+
+def test_every_macro_that_differs_by_engine_shows_its_values_on_both() -> None:
+    """Those of hooks and of incremental models are statements, too."""
+    by_engine = {
+        path.stem
+        for path in MACROS
+        if path.parent.name not in {"hooks", "incremental"}
+        and re.search(r"adapter\.dispatch\(|target\.type|macro (duckdb|spark)__|adapter='spark'", code(path))
+    }
+    assert by_engine == set(SHOWN_ON_BOTH) | WITHOUT_VALUES
+    shown = (Path(__file__).parents[1] / "spark" / "test_macros.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"^def (test_\w+)", shown, re.MULTILINE)) == set(SHOWN_ON_BOTH.values())
+    assert [name for name in SHOWN_ON_BOTH if f"{name}(" not in shown] == ["load_csv_rows"]
+
+
+def test_no_seed_holds_what_dbt_takes_for_a_missing_value() -> None:
+    """The word null and blanks are missing where dbt reads the file, on Spark; DuckDB reads it by itself."""
+    seeds = {path.name: list(csv.reader(path.open(encoding="utf-8"))) for path in PROJECT.glob("seeds/*.csv")}
+    assert len(seeds) > 10
+    taken = {
+        (name, cell)
+        for name, rows in seeds.items()
+        for row in rows
+        for cell in row
+        if cell and cell.strip().lower() in {"", "null"}
+    }
+    assert taken == set()

@@ -1,15 +1,19 @@
 """Worlds that two engines could see differently, built on DuckDB and on Spark and compared row for row.
 
-As a script, `make spark-compare`: each world in full, on a Connect server and on a cluster with two workers; it prints
-what was compared and what it took. Words choose worlds by a part of their names, and `local` or `cluster` one of the
-two. The tests of this folder build a few tables of the smallest world.
+As a script, `make spark-compare`: each world in full, on a Connect server and on a cluster with two workers, and all
+unit tests of dbt in the homes of the first; it prints what was compared and what it took. Words choose worlds by a part
+of their names, and `local` or `cluster` one of the two. The tests of this folder build a few tables of the smallest
+world.
 """
 
 from __future__ import annotations
 
 import csv
+import json
+import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -234,6 +238,42 @@ WORLDS = (
 )
 
 
+def plain_dbt(settings: Settings, *arguments: str, project: Path = ROOT / "dbt_project") -> dict[str, str]:
+    """Run dbt as people do, in a process of its own.
+
+    Args:
+        settings: The home, and where its tables are built.
+        *arguments: What is asked of dbt.
+        project: Folder of the dbt project.
+
+    Returns:
+        By unique id how each model, seed or test came out, hooks aside; dbt's own words are printed where one failed.
+    """
+    folder = settings.home / "plain dbt"
+    shutil.rmtree(folder, ignore_errors=True)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PULSE_")}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments),
+            *("--project-dir", str(project), "--profiles-dir", str(project)),
+            *("--target-path", str(folder / "target"), "--log-path", str(folder)),
+        ],
+        env={**own, **settings.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    results = folder / "target" / "run_results.json"
+    if done.returncode:
+        print(done.stdout[-8000:] + done.stderr[-2000:])
+    assert results.exists(), done.stdout[-8000:] + done.stderr[-2000:]
+    return {
+        each["unique_id"]: each["status"]
+        for each in json.loads(results.read_text(encoding="utf-8"))["results"]
+        if not each["unique_id"].startswith("operation.")
+    }
+
+
 def upstream_of(manifest: Mapping[str, Any], models: Sequence[str]) -> list[str]:
     """Keys of models and of all that they are made from, but for raw data.
 
@@ -289,7 +329,34 @@ def main(names: Sequence[str]) -> int:
             homes = {target: base / world.name.split()[0] / target for target in ("duckdb", *targets)}
             for target, home in homes.items():
                 all_equal &= _compared(console, world, target, home, homes["duckdb"])
+        all_equal &= _unit_tests_pass({target: base / chosen[0].name.split()[0] / target for target in homes})
     return 0 if all_equal else 1
+
+
+def _unit_tests_pass(homes: Mapping[str, Path]) -> bool:
+    """Run all unit tests of dbt in homes with every table: dbt looks there for the columns of the rows that are given.
+
+    Args:
+        homes: A home by where it was built, DuckDB's first.
+
+    Returns:
+        Whether the same tests ran everywhere, and passed.
+    """
+    all_passed, expected = True, set[str]()
+    for target, home in homes.items():
+        if target == "duckdb":
+            statuses, used = plain_dbt(Settings(home=home), "test", "--select", "test_type:unit"), ""
+            expected = set(statuses)
+        else:
+            with spark_servers(home.parent / f"files of {target}", target) as up:
+                sessions = [Session(server.pid) for server in servers.running(up).servers]
+                settings = Settings(home=home, target="spark", spark_url=up.spark_url)
+                statuses = plain_dbt(settings, "test", "--select", "test_type:unit")
+                used = f", {sum(session.cpu() for session in sessions):.0f} CPU-seconds in Spark"
+        passed = [name for name, status in statuses.items() if status == "pass"]
+        print(f"unit tests of dbt, {target}: {len(passed)} of {len(statuses)} passed{used}", flush=True)
+        all_passed &= len(passed) == len(statuses) > 0 and set(statuses) == expected
+    return all_passed
 
 
 def _compared(console: Console, world: World, target: str, home: Path, reference: Path) -> bool:
