@@ -167,6 +167,22 @@ def test_the_warehouse_holds_only_what_is_published(world: Home) -> None:
     assert views.empty
 
 
+def test_published_doubles_are_rounded(world: Home) -> None:
+    """To six decimals at most, so that the last digits, which follow the order of additions, are nobody's."""
+    columns = world.frame(
+        "select table_name, column_name from duckdb_columns()"
+        " where database_name = 'warehouse' and schema_name = 'marts' and data_type = 'DOUBLE'"
+    )
+    told = {f"{table}.{column}" for table, column in columns.itertuples(index=False)}
+    assert len(told) > 150
+    values = " union all ".join(
+        f"select '{name}' as name, {name.split('.')[1]} as value from marts.{name.split('.')[0]}" for name in told
+    )
+    known = world.frame(f"select distinct name, value from ({values}) where value is not null")
+    assert known.name.nunique() > 100
+    assert set(known.name[known.value != known.value.round(6)]) == set()
+
+
 def test_ml_tables_are_there_before_any_model_was_trained(world: Home) -> None:
     assert world.frame("select count(*) as n from ml.churn_scores")["n"].tolist() == [0]
     risk = world.frame("select distinct churn_source, is_at_risk from marts.customer_360")

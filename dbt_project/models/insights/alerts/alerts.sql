@@ -84,7 +84,7 @@ select
     cast({{ rounded('value', 6) }} as double) as value,
     cast({{ rounded('expected_value', 6) }} as double) as expected_value,
     cast(change_ratio as double) as change_ratio,
-    cast(q_value as double) as q_value,
+    cast({{ rounded('q_value', 6) }} as double) as q_value,
     cast(row_count as bigint) as row_count,
     cast(related_count as bigint) as related_count,
     cast(driver_share as double) as driver_share,
